@@ -1,0 +1,84 @@
+"""Stage 6: make a batch visible, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from durable_ingest.ids import commit_id, digest
+from durable_ingest.models import Counts
+from durable_ingest.pipeline.batches import EmbeddedBatch, PreparedBatch
+from durable_ingest.ports import CommitBatch, Store
+
+DELETE_GROUP = 1000
+"""Tombstones per commit when many documents vanished."""
+
+
+def commit(
+    store: Store,
+    prepared: PreparedBatch,
+    embedded: EmbeddedBatch | None,
+    *,
+    first_run_id: str,
+    ordinal: int,
+) -> tuple[Counts, int]:
+    """Commit one batch; doing it again with the same arguments changes nothing.
+
+    Returns:
+        What became of the batch's documents, and the sequence number of the index.
+    """
+    remainder = prepared.remainder
+    counts = Counts(
+        unchanged=remainder.unchanged,
+        failed=len(remainder.errors),
+        chunks=sum(len(record.chunks) for record in prepared.records),
+        embedded=0 if embedded is None else embedded.embedded,
+        reused=0 if embedded is None else embedded.reused,
+        truncated=prepared.truncated,
+        bytes=remainder.bytes_read,
+    )
+    if prepared.empty:
+        sequence = store.info().sequence
+    else:
+        inputs = digest(
+            *(record.state.model_dump_json() for record in prepared.records),
+            *(state.model_dump_json() for state in remainder.touched),
+            *remainder.gone,
+        )
+        result = store.commit(
+            CommitBatch(
+                commit_id=commit_id(first_run_id, ordinal, inputs),
+                documents=prepared.records,
+                touched=remainder.touched,
+                deleted=remainder.gone,
+                vector_keys=[] if embedded is None else embedded.keys,
+                vectors=None if embedded is None else embedded.vectors,
+            )
+        )
+        sequence = result.sequence
+        counts = counts.model_copy(
+            update={
+                "added": result.added,
+                "updated": result.updated,
+                "deleted": result.deleted,
+            }
+        )
+    outcomes = counts.added + counts.updated + counts.unchanged + counts.failed
+    return counts.model_copy(update={"documents": outcomes}), sequence
+
+
+def delete(
+    store: Store, document_ids: Sequence[str], *, first_run_id: str, ordinal: int
+) -> tuple[int, int]:
+    """Tombstone documents that vanished from their source.
+
+    Returns:
+        How many were there to delete, and the sequence number of the index.
+    """
+    deleted = 0
+    for begin in range(0, len(document_ids), DELETE_GROUP):
+        group = document_ids[begin : begin + DELETE_GROUP]
+        result = store.commit(
+            CommitBatch(commit_id=commit_id(first_run_id, ordinal, digest(*group)), deleted=group)
+        )
+        deleted += result.deleted
+    return deleted, store.info().sequence

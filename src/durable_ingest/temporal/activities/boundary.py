@@ -1,0 +1,94 @@
+"""What every activity needs at its edge: errors that Temporal understands, and heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from durable_ingest.errors import TerminalError, TransientError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_BEATS_PER_TIMEOUT = 4
+
+log = logging.getLogger(__name__)
+
+
+def at_boundary(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Translate our errors: the class name becomes the type, terminal ones are not retried."""
+
+    @functools.wraps(function)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await function(*args, **kwargs)
+        except TerminalError as error:
+            raise ApplicationError(
+                str(error), type=type(error).__name__, non_retryable=True
+            ) from error
+        except TransientError as error:
+            wait = None if error.retry_after is None else timedelta(seconds=error.retry_after)
+            raise ApplicationError(
+                str(error), type=type(error).__name__, next_retry_delay=wait
+            ) from error
+
+    return wrapped
+
+
+class Pulse:
+    """Heartbeats while a stage runs in a thread.
+
+    The background beat proves that the process lives; `tick` adds how far the stage is.
+    """
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    def tick(self, done: int) -> None:
+        """Record progress; called from the stage's thread."""
+        self._done = done
+
+    async def beat(self) -> None:
+        """Heartbeat until cancelled."""
+        limit = activity.info().heartbeat_timeout or timedelta(seconds=30)
+        while True:
+            activity.heartbeat(self._done)
+            await asyncio.sleep(limit.total_seconds() / _BEATS_PER_TIMEOUT)
+
+
+@contextlib.asynccontextmanager
+async def pulse() -> AsyncIterator[Pulse]:
+    """Heartbeat in the background for as long as the block runs."""
+    heart = Pulse()
+    task = asyncio.create_task(heart.beat())
+    try:
+        yield heart
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def in_thread(function: Callable[..., R], *args: Any) -> R:
+    """Run a stage in a thread and wait for it even when the activity is cancelled.
+
+    A thread cannot be stopped: to leave it behind would let an abandoned attempt write beside
+    the next one. The cancellation is delivered once the stage has returned.
+    """
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        log.info("cancelled: waiting for the running stage to return")
+        await asyncio.wait([work])
+        if (error := work.exception()) is not None:
+            log.info("the cancelled stage failed: %s", error)
+        raise

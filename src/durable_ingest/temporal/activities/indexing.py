@@ -1,0 +1,158 @@
+"""Activities of an index's own queue: planning against it, committing to it, finishing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from durable_ingest.models import (
+    Counts,
+    DocumentRef,
+    IngestReport,
+    PlannedDocument,
+)
+from durable_ingest.pipeline.batches import (
+    JSON_LINES,
+    dump_lines,
+    load_embedded,
+    load_lines,
+    load_prepared,
+)
+from durable_ingest.pipeline.committing import commit, delete
+from durable_ingest.pipeline.planning import Planner, batches, vanished
+from durable_ingest.pipeline.resources import Resources
+from durable_ingest.ports import ArtifactStore
+from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread, pulse
+from durable_ingest.temporal.activities.files import (
+    chain_errors,
+    get_references,
+    put_references,
+    put_rows,
+    read_errors,
+)
+from durable_ingest.temporal.activities.preparing import recipe_of
+from durable_ingest.temporal.activities.reading import sources_of
+from durable_ingest.temporal.contracts import (
+    CommitInput,
+    Committed,
+    FinishInput,
+    PlanInput,
+    Planned,
+)
+from durable_ingest.temporal.names import COMMIT, FINISH, PLAN
+
+INLINE_ERRORS = 20
+"""Error rows that a report carries itself; all of them are in its artifact."""
+
+
+class IndexingActivities:
+    """Plans against an index and writes to it."""
+
+    def __init__(self, resources: Resources, artifacts: ArtifactStore) -> None:
+        self._resources = resources
+        self._artifacts = artifacts
+
+    # --- plan -------------------------------------------------------------------------------
+
+    @activity.defn(name=PLAN)
+    @at_boundary
+    async def plan_batches(self, job: PlanInput) -> Planned:
+        """Leave out what is unchanged and group the rest into batches."""
+        async with pulse() as heart:
+            return await in_thread(self._plan, job, heart)
+
+    def _plan(self, job: PlanInput, heart: Pulse) -> Planned:
+        request = job.request
+        store = self._resources.store(request.index, create=(job.embedder, request.embedder))
+        recipe = recipe_of(
+            self._resources, self._artifacts, request.chunker, request.embedder, job.embedder
+        )
+        planner = Planner(store.states, recipe.fingerprint, request.verify_content)
+        unchanged = 0
+        seen: set[str] = set()
+
+        def work() -> Iterator[PlannedDocument]:
+            nonlocal unchanged
+            for page in get_references(self._artifacts, job.discovered.pages):
+                refs = list(load_lines(DocumentRef, self._artifacts.get(page)))
+                seen.update(ref.uri for ref in refs)
+                heart.tick(len(seen))
+                found, same = planner.plan(refs)
+                unchanged += same
+                yield from found
+
+        pages = [
+            self._artifacts.put(dump_lines(batch), media_type=JSON_LINES)
+            for batch in batches(work(), bulk_size=request.bulk_size, bulk_bytes=request.bulk_bytes)
+        ]
+        failed = job.discovered.failed
+        return Planned(
+            manifest=put_references(self._artifacts, pages),
+            batches=len(pages),
+            counts=Counts(documents=unchanged + failed, unchanged=unchanged, failed=failed),
+            errors=job.discovered.errors,
+            head=store.info().sequence,
+        )
+
+    # --- commit -----------------------------------------------------------------------------
+
+    @activity.defn(name=COMMIT)
+    @at_boundary
+    async def commit_batch(self, job: CommitInput) -> Committed:
+        """Make a batch visible, whole or not at all."""
+        async with pulse():
+            return await in_thread(self._commit, job)
+
+    def _commit(self, job: CommitInput) -> Committed:
+        store = self._resources.store(job.index, create=(job.embedder, job.embedder_spec))
+        prepared = load_prepared(self._artifacts.get(job.prepared))
+        embedded = (
+            None if job.embedded is None else load_embedded(self._artifacts.get(job.embedded))
+        )
+        counts, head = commit(
+            store, prepared, embedded, first_run_id=job.first_run_id, ordinal=job.ordinal
+        )
+        errors = chain_errors(self._artifacts, prepared.remainder.errors, job.errors)
+        return Committed(counts=counts, errors=errors, head=head)
+
+    # --- finish -----------------------------------------------------------------------------
+
+    @activity.defn(name=FINISH)
+    @at_boundary
+    async def finish_run(self, job: FinishInput) -> IngestReport:
+        """Remove vanished documents and write the report."""
+        async with pulse() as heart:
+            return await in_thread(self._finish, job, heart)
+
+    def _finish(self, job: FinishInput, heart: Pulse) -> IngestReport:
+        request = job.request
+        store = self._resources.store(request.index, create=(job.embedder, request.embedder))
+        rows = [row for link in read_errors(self._artifacts, job.errors) for row in link]
+        counts = job.counts
+        if request.delete_vanished and not job.cancelled and job.listed is not None:
+            specs = sources_of(request, self._artifacts)
+            pages = get_references(self._artifacts, job.listed)
+            seen = {
+                ref.uri
+                for page in pages
+                for ref in load_lines(DocumentRef, self._artifacts.get(page))
+            }
+            unlisted = [row.uri for row in rows if row.stage == "discover"]
+            lost = list(vanished(store, specs, self._resources.source, seen, unlisted))
+            heart.tick(len(lost))
+            deleted, _ = delete(store, lost, first_run_id=job.first_run_id, ordinal=job.ordinal)
+            counts = counts.plus(Counts(deleted=deleted))
+        pending = job.planned - counts.documents
+        counts = counts.plus(Counts(documents=pending, pending=pending))
+        return IngestReport(
+            status="cancelled" if job.cancelled else "completed",
+            counts=counts,
+            errors=rows[:INLINE_ERRORS],
+            error_report=put_rows(self._artifacts, rows) if rows else None,
+            head=store.info().sequence,
+            embedder=job.embedder,
+            started_at=job.started_at,
+            finished_at=datetime.now(UTC),
+        )

@@ -1,0 +1,54 @@
+"""Activity of the `-cpu` queue: bytes to chunks."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from durable_ingest.models import ChunkerSpec, EmbedderInfo, EmbedderSpec
+from durable_ingest.pipeline.batches import JSON_LINES, dump_prepared, load_fetched
+from durable_ingest.pipeline.preparing import Preparer
+from durable_ingest.pipeline.recipe import Recipe
+from durable_ingest.pipeline.resources import Resources
+from durable_ingest.ports import ArtifactStore
+from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread, pulse
+from durable_ingest.temporal.contracts import PreparedRef, PrepareInput
+from durable_ingest.temporal.names import PREPARE
+
+
+def recipe_of(
+    resources: Resources,
+    artifacts: ArtifactStore,
+    chunker: ChunkerSpec,
+    embedder: EmbedderSpec,
+    info: EmbedderInfo,
+) -> Recipe:
+    """The recipe of a job, with the tokenizer that the embedding worker put into an artifact."""
+    tokenizer = None if info.tokenizer is None else artifacts.get(info.tokenizer)
+    return resources.recipe(chunker, embedder, info, tokenizer)
+
+
+class PreparingActivities:
+    """Converts and cuts documents."""
+
+    def __init__(self, resources: Resources, artifacts: ArtifactStore) -> None:
+        self._resources = resources
+        self._artifacts = artifacts
+
+    @activity.defn(name=PREPARE)
+    @at_boundary
+    async def prepare_batch(self, job: PrepareInput) -> PreparedRef:
+        """Convert and cut a batch."""
+        async with pulse() as heart:
+            return await in_thread(self._prepare, job, heart)
+
+    def _prepare(self, job: PrepareInput, heart: Pulse) -> PreparedRef:
+        recipe = recipe_of(
+            self._resources, self._artifacts, job.chunker, job.embedder_spec, job.embedder
+        )
+        fetched = load_fetched(self._artifacts.get(job.batch))
+        prepared = Preparer(recipe).prepare(fetched, tick=heart.tick)
+        return PreparedRef(
+            batch=self._artifacts.put(dump_prepared(prepared), media_type=JSON_LINES),
+            documents=len(prepared.records),
+            chunks=sum(len(record.chunks) for record in prepared.records),
+        )

@@ -1,0 +1,46 @@
+"""The workshop's workflow names, with their original input and result."""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+with workflow.unsafe.imports_passed_through():
+    from durable_ingest.models.ingestion import (
+        IngestReport,
+    )
+    from durable_ingest.models.translation import request_of, summary_of
+    from durable_ingest.models.workshop import IngestionWorkflowInput
+    from durable_ingest.temporal.names import (
+        INGEST_DOCUMENTS,
+        WORKSHOP_WORKFLOW,
+        WORKSHOP_WORKFLOW_CLASS,
+    )
+
+
+async def _ingest(job: IngestionWorkflowInput) -> str:
+    report = await workflow.execute_child_workflow(
+        INGEST_DOCUMENTS,
+        request_of(job),
+        id=f"{workflow.info().workflow_id}-documents",
+        result_type=IngestReport,
+    )
+    return summary_of(report)
+
+
+@workflow.defn(name=WORKSHOP_WORKFLOW, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class WorkshopIngestion:
+    """`INGESTION_WORKFLOW`, as the workshop's text and user interface call it."""
+
+    @workflow.run
+    async def run(self, job: IngestionWorkflowInput) -> str:
+        """Ingest the sources; the result counts those handled and those that failed."""
+        return await _ingest(job)
+
+
+@workflow.defn(name=WORKSHOP_WORKFLOW_CLASS, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class WorkshopIngestionByClassName:
+    """`IngestionWorkflow`, as the workshop's code registers it."""
+
+    @workflow.run
+    async def run(self, job: IngestionWorkflowInput) -> str:
+        """Ingest the sources; the result counts those handled and those that failed."""
+        return await _ingest(job)

@@ -1,0 +1,20 @@
+"""What every test shares: the Hypothesis profiles, and no silent skips."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def missing(component: str, remedy: str) -> None:
+    """Fail in CI, skip by name elsewhere: a missing component is never passed over in silence."""
+    message = f"{component} is missing: {remedy}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
