@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from durable_ingest.devserver import Executable, find_executable
 from durable_ingest.plugin import DurableIngestPlugin
+from tests.support.sites import Site, running_site
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +55,10 @@ def documents(tmp_path: Path) -> Path:
     )
     (folder / "snow.txt").write_text("Every flake of snow has six arms.\n")
     return folder
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web site on loopback that answers as told."""
+    with running_site() as running:
+        yield running

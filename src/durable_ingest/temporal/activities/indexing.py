@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from temporalio import activity
 
@@ -154,5 +153,4 @@ class IndexingActivities:
             head=store.info().sequence,
             embedder=job.embedder,
             started_at=job.started_at,
-            finished_at=datetime.now(UTC),
         )

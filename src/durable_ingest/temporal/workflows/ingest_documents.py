@@ -110,6 +110,8 @@ class IngestDocuments:
             task_queue=self._queue(Role.INDEX),
             **OPTIONS[FINISH],
         )
+        # The workflow's clock began the run, so it ends it too: a worker's may differ.
+        report = report.model_copy(update={"finished_at": workflow.now()})
         self._counts = report.counts
         self._head = report.head
         self._status = "done"
