@@ -109,7 +109,7 @@ def dump_lines(items: Iterable[BaseModel]) -> bytes:
 
 def load_lines(model: type[M], data: bytes) -> Iterator[M]:
     """Models from JSON lines."""
-    for line in data.splitlines():
+    for line in data.split(b"\n"):
         if line:
             yield model.model_validate_json(line)
 
