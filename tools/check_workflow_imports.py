@@ -20,7 +20,7 @@ Rules:
     asyncio-order       no `asyncio.wait` and `asyncio.as_completed`: they go through sets
     set-order           nothing is done in the order of a set, which differs between processes
     workflow-name       `@workflow.defn` states `name=`, so that renaming a class is harmless
-    workflow-versioning `@workflow.defn` states `versioning_behavior=`
+    workflow-versioning `@workflow.defn` leaves `versioning_behavior=` to the deployment
     syntax              the file can be parsed
 
 Names are followed within one module: imports, and names assigned or annotated as sets. What a
@@ -343,8 +343,8 @@ class _Checker(ast.NodeVisitor):
         if not stated & {"name", "dynamic"}:
             message = "the type's name is the class's: state name= from temporal/names.py"
             self.report(node, "workflow-name", message)
-        if "versioning_behavior" not in stated:
-            message = "how running workflows meet new code is not said: state versioning_behavior="
+        if "versioning_behavior" in stated:
+            message = "the server refuses it from unversioned workers: state it per deployment"
             self.report(node, "workflow-versioning", message)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:

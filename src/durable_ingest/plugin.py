@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkerConfig, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker import WorkerConfig
 
 from durable_ingest.temporal.data_converter import with_pydantic
-from durable_ingest.temporal.names import TASK_QUEUE, Role, role_of
-from durable_ingest.temporal.workflows.ingest_documents import IngestDocuments
-from durable_ingest.temporal.workflows.workshop import (
-    WorkshopIngestion,
-    WorkshopIngestionByClassName,
+from durable_ingest.temporal.definitions import (
+    PASSTHROUGH,
+    WORKFLOWS,
+    with_passthrough,
+    with_workflows,
 )
+from durable_ingest.temporal.names import TASK_QUEUE, Role, role_of
 
 if TYPE_CHECKING:
     from durable_ingest.settings import WorkerSettings
 
 __all__ = ["PASSTHROUGH", "WORKFLOWS", "DurableIngestPlugin"]
-
-WORKFLOWS: tuple[type, ...] = (IngestDocuments, WorkshopIngestion, WorkshopIngestionByClassName)
-"""All workflow classes of the package."""
-
-PASSTHROUGH: tuple[str, ...] = (
-    # Models are data: building their validators anew for every run costs 10 ms each time and
-    # gives the sandbox other classes than the data converter has.
-    "durable_ingest.models",
-    # Exceptions must be the same classes inside and outside to be caught.
-    "durable_ingest.errors",
-    # Typed stubs, constants and the option table: no state.
-    "durable_ingest.temporal.contracts",
-    "durable_ingest.temporal.names",
-    "durable_ingest.temporal.options",
-    "durable_ingest.temporal.versions",
-    # Imported by pydantic's compiled core while validating dates and addresses.
-    "annotated_types",
-    "pydantic_core",
-    "typing_inspection",
-)
-"""Modules that workflow code shares with its worker instead of importing them per run."""
 
 
 class DurableIngestPlugin(SimplePlugin):
@@ -63,7 +41,7 @@ class DurableIngestPlugin(SimplePlugin):
         super().__init__(
             "durable-ingest",
             data_converter=with_pydantic,
-            workflows=WORKFLOWS,
+            workflows=with_workflows,
             workflow_runner=with_passthrough,
         )
         self._task_queue = task_queue
@@ -82,13 +60,3 @@ class DurableIngestPlugin(SimplePlugin):
 
             config["activities"] = default_activities(role, self._settings)
         return config
-
-
-def with_passthrough(existing: WorkflowRunner | None) -> WorkflowRunner:
-    """The user's runner with our modules passed through; unsandboxed runners stay as they are."""
-    runner = existing or SandboxedWorkflowRunner()
-    if isinstance(runner, SandboxedWorkflowRunner):
-        return dataclasses.replace(
-            runner, restrictions=runner.restrictions.with_passthrough_modules(*PASSTHROUGH)
-        )
-    return runner

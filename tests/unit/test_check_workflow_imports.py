@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-@workflow.defn(name="Order", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="Order")
 class OrderWorkflow:
     def __init__(self) -> None:
         self._seen: set[str] = set()
@@ -232,25 +232,20 @@ CASES = [
     Case(
         "definition-bare",
         HEAD + "@workflow.defn\nclass A: ...",
-        ("2:workflow-name", "2:workflow-versioning"),
-    ),
-    Case(
-        "definition-no-name",
-        HEAD + "@workflow.defn(versioning_behavior=1)\nclass A: ...",
         ("2:workflow-name",),
     ),
     Case(
-        "definition-no-versioning",
-        HEAD + "@workflow.defn(name='A')\nclass A: ...",
+        "definition-versioning",
+        HEAD + "@workflow.defn(name='A', versioning_behavior=1)\nclass A: ...",
         ("2:workflow-versioning",),
     ),
     Case(
         "definition-dynamic",
-        HEAD + "@workflow.defn(dynamic=True, versioning_behavior=1)\nclass A: ...",
+        HEAD + "@workflow.defn(dynamic=True)\nclass A: ...",
     ),
     Case(
         "definition-aliased",
-        "from temporalio import workflow as w\n@w.defn(name='A')\nclass A: ...",
+        "from temporalio import workflow as w\n@w.defn(name='A', versioning_behavior=1)\nclass A: ...",
         ("2:workflow-versioning",),
     ),
 ]

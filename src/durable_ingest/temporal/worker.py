@@ -20,6 +20,7 @@ from durable_ingest.temporal.activities.embedding import EmbeddingActivities
 from durable_ingest.temporal.activities.indexing import IndexingActivities
 from durable_ingest.temporal.activities.preparing import PreparingActivities
 from durable_ingest.temporal.activities.reading import ReadingActivities
+from durable_ingest.temporal.definitions import WORKFLOWS, with_passthrough
 from durable_ingest.temporal.names import TASK_QUEUE, Role, queue_of
 
 GRACE = timedelta(seconds=20)
@@ -138,8 +139,20 @@ def build_worker(
     if Role.INDEX in roles and not indexes:
         raise InvalidInput("the role 'index' needs at least one index to write to")
     resources = Resources(settings)
-    workers = []
+    workers: list[Worker] = []
     for role in roles:
+        if role is Role.WORKFLOWS:
+            workers.append(
+                Worker(
+                    client,
+                    task_queue=queue_of(task_queue, role),
+                    # The client's plugin adds them too if its base queue is this one.
+                    workflows=WORKFLOWS,
+                    workflow_runner=with_passthrough(None),
+                    graceful_shutdown_timeout=GRACE,
+                )
+            )
+            continue
         queues = (
             [queue_of(task_queue, role, uri) for uri in indexes]
             if role is Role.INDEX

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -57,7 +56,7 @@ FIRST_RETRY = 10.0
 """Seconds before documents of an unavailable source are tried again; doubles each round."""
 
 
-@workflow.defn(name=INGEST_DOCUMENTS, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=INGEST_DOCUMENTS)
 class IngestDocuments:
     """Plan, then per batch fetch, prepare, embed and commit, with a window of batches in flight.
 

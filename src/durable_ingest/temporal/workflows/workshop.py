@@ -1,7 +1,6 @@
 """The workshop's workflow names, with their original input and result."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from durable_ingest.models.ingestion import (
@@ -26,7 +25,7 @@ async def _ingest(job: IngestionWorkflowInput) -> str:
     return summary_of(report)
 
 
-@workflow.defn(name=WORKSHOP_WORKFLOW, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=WORKSHOP_WORKFLOW)
 class WorkshopIngestion:
     """`INGESTION_WORKFLOW`, as the workshop's text and user interface call it."""
 
@@ -36,7 +35,7 @@ class WorkshopIngestion:
         return await _ingest(job)
 
 
-@workflow.defn(name=WORKSHOP_WORKFLOW_CLASS, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=WORKSHOP_WORKFLOW_CLASS)
 class WorkshopIngestionByClassName:
     """`IngestionWorkflow`, as the workshop's code registers it."""
 
