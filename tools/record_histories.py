@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import sys
 import tempfile
@@ -249,7 +250,7 @@ def write(workflow: str, name: str, why: str, history: WorkflowHistory) -> Path:
     folder = HISTORIES / workflow / f"v{VERSION[workflow]}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    text = history.to_json()
+    text = _without_stack_traces(history).to_json()
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
     outcome = history.events[-1].WhichOneof("attributes") or ""
@@ -277,6 +278,23 @@ def write(workflow: str, name: str, why: str, history: WorkflowHistory) -> Path:
     lines = [f"{key} = {_toml(value)}\n" for key, value in fields.items()]
     path.with_suffix(".toml").write_text("".join(lines), encoding="utf-8")
     return path
+
+
+def _without_stack_traces(history: WorkflowHistory) -> WorkflowHistory:
+    """Stack traces name the recording machine's folders, and replay never reads them."""
+
+    def clear(node: object) -> None:
+        if isinstance(node, dict):
+            node.pop("stackTrace", None)
+            for value in node.values():
+                clear(value)
+        elif isinstance(node, list):
+            for value in node:
+                clear(value)
+
+    tree = json.loads(history.to_json())
+    clear(tree)
+    return WorkflowHistory.from_json(history.workflow_id, tree)
 
 
 def _toml(value: str | int | list[int]) -> str:

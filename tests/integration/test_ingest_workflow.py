@@ -197,6 +197,22 @@ async def test_a_cancelled_job_leaves_a_consistent_index_and_says_what_is_pendin
     assert 5 == len(contents(tmp_path / "index"))
 
 
+async def test_a_cancellation_at_any_moment_ends_the_job(
+    client: Client, working: Working, queue: str, documents: Path, tmp_path: Path
+) -> None:
+    """A batch that is cancelled before its first step must not be waited for."""
+    for moment in range(12):
+        request = request_for(documents, tmp_path / f"index-{moment}", window=3, bulk_size=1)
+        async with working(request):
+            handle, _ = await start_ingest(client, request, task_queue=queue)
+            while (await progress_of(handle)).batches_done < moment % 4:
+                await asyncio.sleep(0)
+            await handle.signal(CANCEL)
+            report = await asyncio.wait_for(handle.result(), 20)
+        assert report.counts.add_up()
+        assert 5 == report.counts.documents
+
+
 async def test_the_same_job_is_attached_to_and_another_one_refused(
     client: Client, working: Working, queue: str, documents: Path, tmp_path: Path
 ) -> None:

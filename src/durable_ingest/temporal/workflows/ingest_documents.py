@@ -286,6 +286,8 @@ class IngestDocuments:
     ) -> None:
         task = asyncio.create_task(self._guard(cursor, ordinal, batch, documents, final))
         self._in_flight[ordinal] = task
+        # Not in the task itself: one that is cancelled before its first step runs no code at all.
+        task.add_done_callback(lambda _: self._in_flight.pop(ordinal, None))
 
     async def _guard(
         self, cursor: Cursor, ordinal: int, batch: int, documents: ArtifactRef | None, final: bool
@@ -299,8 +301,6 @@ class IngestDocuments:
             if self._cancelled and is_cancelled_exception(error):
                 return
             self._failure = self._failure or error
-        finally:
-            self._in_flight.pop(ordinal, None)
 
     async def _batch(
         self,
