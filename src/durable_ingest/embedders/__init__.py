@@ -1,0 +1,1 @@
+"""From text to vectors: one file per kind of model."""
