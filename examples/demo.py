@@ -37,11 +37,11 @@ from durable_ingest.temporal.client import IngestHandle, connect, start_ingest
 from durable_ingest.temporal.names import PROGRESS
 
 QUESTIONS = (
-    # A question, and a word of the topic that answers it.
-    ("How do I make sure that a file is closed even if an error happens?", "with"),
-    ("What is the order in which operators are evaluated?", "operator"),
+    # A question, and words of the passage that answers it.
+    ("How are anonymous functions written?", "lambda"),
+    ("What is the order in which operators are evaluated?", "precedence"),
     # Shares no content word with its answer: only the meaning leads there.
-    ("quitting a loop prematurely", "break"),
+    ("leaving iteration early", "terminates the loop"),
 )
 
 STOP_WORDS = frozenset(
@@ -140,13 +140,10 @@ def ask(index: Path, checks: Checks) -> None:
             print(f"\n  Q: {question}")
             for hit in hits:
                 show_hit(hit)
-            checks.that(
-                f"the answer is found under {wanted!r}",
-                any(wanted in hit.document_id.rsplit("/", 1)[-1] for hit in hits),
-            )
-        best = next(hit for hit in hits if wanted in hit.document_id.rsplit("/", 1)[-1])
-        shared = content_words(question) & content_words(best.text)
-        checks.that("the last question shares no content word with its answer", not shared, shared)
+            answers = [hit for hit in hits if wanted in " ".join(hit.text.lower().split())]
+            checks.that(f"a passage found says {wanted!r}", bool(answers))
+        shared = [content_words(question) & content_words(hit.text) for hit in answers]
+        checks.that("the last question shares no content word with its answer", set() in shared)
 
 
 def show_hit(hit: SearchHit) -> None:

@@ -42,6 +42,9 @@ class DocumentRef(FrozenModel):
     uri: str = Field(description="canonical URI; the document's identity")
     source: int = Field(default=0, ge=0, description="ordinal of the source in the request")
     kind: str = Field(default="files", description="registry name of the adapter that reads it")
+    location: str | None = Field(
+        default=None, description="what to read when it is not `uri`, such as a stored copy"
+    )
     media_type: str | None = Field(default=None, description="declared by the user, if it was")
     size: int | None = Field(default=None, description="bytes, when known before reading")
     modified_ns: int | None = Field(default=None, description="modification time, ns since epoch")
