@@ -1,0 +1,1 @@
+"""Content-addressed bytes outside workflow history: one file per kind of storage."""
