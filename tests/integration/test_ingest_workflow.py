@@ -89,7 +89,7 @@ def contents(index: Path) -> dict[str, tuple[str, list[str]]]:
         return {
             state.document_id: (
                 state.content_sha256,
-                [row.text for row in opened._store.chunk_rows(state.document_id)],
+                [row.text for row in opened.chunks(state.document_id)],
             )
             for state in opened.documents()
         }

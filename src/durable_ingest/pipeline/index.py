@@ -13,7 +13,7 @@ import numpy as np
 from durable_ingest import registry
 from durable_ingest.errors import IndexMismatch, InvalidInput
 from durable_ingest.ids import path_of
-from durable_ingest.models import DocumentState, EmbedderSpec, MetadataValue
+from durable_ingest.models import ChunkRow, DocumentState, EmbedderSpec, MetadataValue
 from durable_ingest.ports import Embedder, SearchFilter, SearchHit, Store, StoreInfo
 from durable_ingest.settings import WorkerSettings
 
@@ -75,6 +75,10 @@ class Index:
     def documents(self, *, after: str = "", limit: int = 1000) -> list[DocumentState]:
         """A page of documents in order of id, those behind `after` first."""
         return self._store.documents(after=after, limit=limit)
+
+    def chunks(self, document_id: str) -> list[ChunkRow]:
+        """The chunks of a document in order; empty when it is not in the index."""
+        return self._store.chunk_rows(document_id)
 
     def search(
         self,
