@@ -44,10 +44,10 @@ QUESTIONS = (
     ("leaving iteration early", "terminates the loop"),
 )
 
-STOP_WORDS = frozenset(
-    "a an and are as at be by do does even for from how i if in is it make my of on or sure that "
-    "the this to what when where which with you".split()
-)
+STOP_WORDS = {
+    *("a", "an", "and", "are", "as", "at", "be", "by", "do", "for", "from", "how", "if", "in"),
+    *("is", "it", "of", "on", "or", "that", "the", "this", "to", "what", "when", "where", "with"),
+}
 
 
 class Checks:
@@ -81,7 +81,9 @@ def write_documents(folder: Path) -> int:
 
 
 @contextmanager
-def worker(server: str, index: Path, sources: Path, log: IO[str]) -> Iterator[subprocess.Popen[str]]:
+def worker(
+    server: str, index: Path, sources: Path, log: IO[str]
+) -> Iterator[subprocess.Popen[str]]:
     """A worker process of all roles, up and polling."""
     command = [
         *(sys.executable, "-m", "durable_ingest", "worker"),

@@ -242,7 +242,8 @@ async def workshop_class(studio: Studio) -> list[WorkflowHistory]:
 
 
 async def _progress(handle: IngestHandle) -> Progress:
-    return await handle.query(names.PROGRESS, result_type=Progress)
+    progress: Progress = await handle.query(names.PROGRESS, result_type=Progress)
+    return progress
 
 
 def write(workflow: str, name: str, why: str, history: WorkflowHistory) -> Path:

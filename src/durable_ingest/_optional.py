@@ -22,6 +22,6 @@ def require(module: str, *, extra: str, distribution: str | None = None) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is not None and module.split(".")[0] != error.name.split(".")[0]:
+        if error.name is not None and module.partition(".")[0] != error.name.partition(".")[0]:
             raise  # a broken installation of something else: its own message is the better one
         raise MissingExtra(distribution or module, extra=extra) from error

@@ -57,9 +57,7 @@ def working(client: Client, tmp_path: Path, queue: str) -> Working:
             artifacts=tmp_path / "artifacts",
             http_attempts=1,
         )
-        async with build_worker(
-            client, settings, indexes=[request.index.uri], task_queue=queue
-        ):
+        async with build_worker(client, settings, indexes=[request.index.uri], task_queue=queue):
             yield
 
     return run
@@ -80,7 +78,8 @@ def request_for(folder: Path, index: Path, **fields: object) -> IngestRequest:
 
 async def progress_of(handle: IngestHandle) -> Progress:
     """What the job says of itself now."""
-    return await handle.query(PROGRESS, result_type=Progress)
+    progress: Progress = await handle.query(PROGRESS, result_type=Progress)
+    return progress
 
 
 def contents(index: Path) -> dict[str, tuple[str, list[str]]]:
@@ -222,9 +221,7 @@ async def test_the_same_job_is_attached_to_and_another_one_refused(
     assert attached
     assert first.id == second.id
     with pytest.raises(RunConflict, match="another job is unfinished"):
-        await start_ingest(
-            client, request.model_copy(update={"window": 2}), task_queue=queue
-        )
+        await start_ingest(client, request.model_copy(update={"window": 2}), task_queue=queue)
     async with working(request):
         assert 5 == (await second.result()).counts.added
 
@@ -233,9 +230,7 @@ async def test_another_model_is_refused_and_the_index_stays(
     client: Client, working: Working, queue: str, documents: Path, tmp_path: Path
 ) -> None:
     request = request_for(documents, tmp_path / "index")
-    other = request.model_copy(
-        update={"embedder": HASHING.model_copy(update={"dimension": 32})}
-    )
+    other = request.model_copy(update={"embedder": HASHING.model_copy(update={"dimension": 32})})
     async with working(request):
         await (await start_ingest(client, request, task_queue=queue))[0].result()
         before = contents(tmp_path / "index")

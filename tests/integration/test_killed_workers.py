@@ -91,7 +91,7 @@ def contents(index: Path) -> dict[str, tuple[str, list[tuple[str, str, int, int]
 async def committed(handle: IngestHandle, batches: int) -> int:
     """Wait until a job has committed some batches."""
     while True:
-        progress = await handle.query(PROGRESS, result_type=Progress)
+        progress: Progress = await handle.query(PROGRESS, result_type=Progress)
         if progress.batches_done >= batches:
             return progress.batches_done
         await asyncio.sleep(0.02)

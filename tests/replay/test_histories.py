@@ -56,8 +56,7 @@ def test_no_sidecar_is_without_its_history() -> None:
 def test_every_workflow_type_has_a_history() -> None:
     recorded = {path.relative_to(HISTORIES).parts[0] for path in FILES}
     registered = {
-        getattr(workflow, "__temporal_workflow_definition").name  # noqa: B009 - a mangled name
-        for workflow in WORKFLOWS
+        getattr(workflow, "__temporal_workflow_definition").name for workflow in WORKFLOWS
     }
     assert registered == recorded
 

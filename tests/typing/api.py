@@ -75,5 +75,5 @@ async def searching() -> None:
 def misuse() -> None:
     """What the types refuse; an ignore that is not needed is itself an error."""
     ingest("docs")  # type: ignore[call-arg]
-    IngestRequest(sources=["docs"])  # type: ignore[call-arg, list-item]
+    IngestRequest(sources=["docs"])  # type: ignore[call-arg]
     Index.open(3)  # type: ignore[arg-type]

@@ -245,7 +245,8 @@ CASES = [
     ),
     Case(
         "definition-aliased",
-        "from temporalio import workflow as w\n@w.defn(name='A', versioning_behavior=1)\nclass A: ...",
+        "from temporalio import workflow as w\n"
+        "@w.defn(name='A', versioning_behavior=1)\nclass A: ...",
         ("2:workflow-versioning",),
     ),
 ]

@@ -78,12 +78,16 @@ def test_relative_and_dotted_paths_are_made_absolute(
     assert file_uri(tmp_path / "b") == file_uri(Path("a/../b"))
 
 
-FROZEN: dict[str, str] = {
+FROZEN: dict[str, str | list[str]] = {
     "digest": "3c9d591045bc8876f9d0399bbfb05c6a412096e906f73278f98406cd5dca86df",
     "vector": "36a04afe7256267c3957b2399852c4b5fe453105",
     "commit": "e747ebbf8f90294b7df6107b193ef6c48fa2fe4f",
     "workflow": "ingest-95fb34a8436c7bf441cd4e9a",
-    "chunks": "c7c6d96d9594b55434e1257ac3970b2154b36dd7,3173beb2ceaee88fbb206126b3a9409c2807df31,d1d224b9bb0d4bc95babe500aab6b891580e6e85",
+    "chunks": [
+        "c7c6d96d9594b55434e1257ac3970b2154b36dd7",
+        "3173beb2ceaee88fbb206126b3a9409c2807df31",
+        "d1d224b9bb0d4bc95babe500aab6b891580e6e85",
+    ],
     "json": "a44633ba036df25280e4fd9ef09da6f54dfe6d3611c755e31f993ab16f108f34",
 }
 
@@ -95,7 +99,7 @@ def test_rules_are_frozen() -> None:
         "vector": vector_key("model", "prompt", "context", "text"),
         "commit": commit_id("run", 7, "inputs"),
         "workflow": workflow_id("file:///index"),
-        "chunks": ",".join(chunk_ids("file:///a", [("", "x"), ("", "x"), ("c", "x")])),
+        "chunks": chunk_ids("file:///a", [("", "x"), ("", "x"), ("c", "x")]),
         "json": sha256(canonical_json({"b": [1, "é"], "a": None})),
     }
     assert FROZEN == frozen
