@@ -44,6 +44,11 @@ class WorkerSettings(BaseSettings):
     model_path: Path | None = Field(
         default=None, description="folder of model files, tried before any other place"
     )
+    embedder_urls: tuple[str, ...] = Field(
+        default=(),
+        description="addresses of embedding services that requests may choose, beside the "
+        "worker's own OPENAI_BASE_URL",
+    )
     trust_model: bool = Field(
         default=False, description="load weights whose digest is not known to the package"
     )

@@ -57,7 +57,8 @@ def spec(model: str = "text-embedding-3-small", **fields: Any) -> EmbedderSpec:
 
 
 def embedder(waits: list[float] | None = None, **fields: Any) -> OpenAIEmbedder:
-    made = create(spec(**fields), WorkerSettings())
+    listed = WorkerSettings(embedder_urls=("https://embed.example/v1",))
+    made = create(spec(**fields), listed)
     return made.with_sleep((waits if waits is not None else []).append)
 
 
@@ -288,9 +289,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"options": {"base_url": "ftp://host"}}, "must be an http or https address"),
     ({"options": {"base_url": 5}}, "must be an address, not 5"),
     ({"options": {"base_url": "https://me:hunter2@host/v1"}}, "must carry no user name"),
-    ({"options": {"base_url": "http://127.0.0.1:1/v1"}}, "private address '127.0.0.1'"),
-    ({"options": {"base_url": "http://[::1]/v1"}}, "private address '::1'"),
-    ({"options": {"base_url": "http://localhost/v1"}}, "private address 'localhost'"),
+    ({"options": {"base_url": "https://other.example/v1"}}, "not an address that this worker"),
+    ({"options": {"base_url": "http://127.0.0.1:1/v1"}}, "not an address that this worker"),
     ({"dimension": 4000}, "at most 1536 dimensions, not 4000"),
     ({"model": "text-embedding-ada-002", "dimension": 256}, "dimension 1536, not 256"),
 ]
@@ -306,10 +306,13 @@ def test_wrong_specs_are_refused_before_anything_is_sent(
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_private_address_is_allowed_by_the_worker(service: respx.MockRouter) -> None:
+@pytest.mark.parametrize("listed", ["http://10.0.0.7/v1", "http://10.0.0.7/v1/"])
+def test_an_address_that_the_worker_lists_may_be_chosen(
+    service: respx.MockRouter, listed: str
+) -> None:
     del service
     wanted = spec(options={"base_url": "http://10.0.0.7/v1"})
-    made = create(wanted, WorkerSettings(allow_private_addresses=True))
+    made = create(wanted, WorkerSettings(embedder_urls=(listed,)))
     assert made.describe().dimension == 1536
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 import time
@@ -78,7 +77,7 @@ def create(spec: EmbedderSpec, settings: WorkerSettings) -> OpenAIEmbedder:
 
     Raises:
         InvalidInput: An option is unknown or wrong, a key is given in clear or cannot be found,
-            or the address is private and the worker does not allow that.
+            or the address is not one that the worker lists.
     """
     unknown = sorted(set(spec.options) - _OPTIONS)
     if unknown:
@@ -138,18 +137,21 @@ def _whole(given: dict[str, Any], name: str) -> int | None:
 
 
 def _base_url(given: object, settings: WorkerSettings) -> str:
-    """The address of the service; one that the worker itself names is trusted as it is."""
+    """The address of the service: the worker's own, or one that the worker lists.
+
+    A request that could name any address could have the worker's key sent there.
+    """
     own = os.environ.get("OPENAI_BASE_URL", "").strip().rstrip("/")
-    if given is None or given == own:
-        return _checked("OPENAI_BASE_URL", own).geturl() if own else DEFAULT_URL
+    own = _checked("OPENAI_BASE_URL", own).geturl() if own else DEFAULT_URL
+    if given is None:
+        return own
     if not isinstance(given, str):
         raise InvalidInput(f"option base_url must be an address, not {given!r}")
-    url = given.strip().rstrip("/")
-    parts = _checked("option base_url", url)
-    if not settings.allow_private_addresses and _is_private(parts.hostname or ""):
+    url = _checked("option base_url", given.strip().rstrip("/")).geturl()
+    if url != own and url not in {listed.rstrip("/") for listed in settings.embedder_urls}:
         raise InvalidInput(
-            f"option base_url names the private address {parts.hostname!r}: set OPENAI_BASE_URL "
-            "on the worker, or DURABLE_INGEST_ALLOW_PRIVATE_ADDRESSES=true"
+            f"option base_url {url!r} is not an address that this worker sends keys to: list it "
+            "in DURABLE_INGEST_EMBEDDER_URLS where the worker runs, or leave the option out"
         )
     return url
 
@@ -165,15 +167,6 @@ def _checked(name: str, url: str) -> SplitResult:
             "as 'env:NAME' or 'file:/path'"
         )
     return parts
-
-
-def _is_private(host: str) -> bool:
-    """Whether a host is private by its spelling; names are not looked up."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        name = host.rstrip(".").lower()
-        return name == "localhost" or name.endswith((".localhost", ".local", ".internal"))
 
 
 class OpenAIEmbedder:
