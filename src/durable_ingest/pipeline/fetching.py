@@ -64,12 +64,15 @@ class Fetcher:
         """
         done = 0
         outcomes: list[_Outcome] = []
-        with ThreadPoolExecutor(min(self.concurrency, max(1, len(batch)))) as pool:
+        pool = ThreadPoolExecutor(min(self.concurrency, max(1, len(batch))))
+        try:
             for outcome in pool.map(self._one, batch):
                 done += 1
                 if tick is not None:
                     tick(done)
                 outcomes.append(outcome)
+        finally:
+            pool.shutdown(cancel_futures=True)
         return _collect(outcomes, final=final)
 
     def _one(self, planned: PlannedDocument) -> _Outcome:

@@ -8,7 +8,7 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -17,6 +17,7 @@ from durable_ingest.errors import TerminalError, TransientError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+J = TypeVar("J")
 
 _BEATS_PER_TIMEOUT = 4
 
@@ -43,6 +44,10 @@ def at_boundary(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]
     return wrapped
 
 
+class StageStopped(Exception):
+    """Ends a stage whose activity was cancelled; nobody sees its result."""
+
+
 class Pulse:
     """Heartbeats while a stage runs in a thread.
 
@@ -51,10 +56,17 @@ class Pulse:
 
     def __init__(self) -> None:
         self._done = 0
+        self._stopped = False
 
     def tick(self, done: int) -> None:
-        """Record progress; called from the stage's thread."""
+        """Record progress; called from the stage's thread, which ends here once it is to stop."""
         self._done = done
+        if self._stopped:
+            raise StageStopped
+
+    def stop(self) -> None:
+        """End the stage at its next tick."""
+        self._stopped = True
 
     async def beat(self) -> None:
         """Heartbeat until cancelled."""
@@ -77,18 +89,21 @@ async def pulse() -> AsyncIterator[Pulse]:
             await task
 
 
-async def in_thread(function: Callable[..., R], *args: Any) -> R:
-    """Run a stage in a thread and wait for it even when the activity is cancelled.
+async def in_thread(function: Callable[[J, Pulse], R], job: J) -> R:
+    """Run a stage in a thread, with heartbeats, and wait for it even when cancelled.
 
-    A thread cannot be stopped: to leave it behind would let an abandoned attempt write beside
-    the next one. The cancellation is delivered once the stage has returned.
+    A thread cannot be stopped from outside: to leave it behind would let an abandoned attempt
+    write beside the next one. A cancelled stage ends at its next tick, and the cancellation is
+    delivered once it has.
     """
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        log.info("cancelled: waiting for the running stage to return")
-        await asyncio.wait([work])
-        if (error := work.exception()) is not None:
-            log.info("the cancelled stage failed: %s", error)
-        raise
+    async with pulse() as heart:
+        work = asyncio.ensure_future(asyncio.to_thread(function, job, heart))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            heart.stop()
+            await asyncio.wait([work])
+            error = work.exception()
+            if error is not None and not isinstance(error, StageStopped):
+                log.info("the cancelled stage failed: %s", error)
+            raise

@@ -10,7 +10,7 @@ from durable_ingest.pipeline.batches import VECTORS, dump_embedded, load_prepare
 from durable_ingest.pipeline.embedding import EmbeddingStage, KnownVectors
 from durable_ingest.pipeline.resources import Resources
 from durable_ingest.ports import ArtifactStore
-from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread, pulse
+from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread
 from durable_ingest.temporal.contracts import DescribeInput, EmbeddedRef, EmbedInput
 from durable_ingest.temporal.names import DESCRIBE, EMBED
 
@@ -26,10 +26,9 @@ class EmbeddingActivities:
     @at_boundary
     async def describe_embedder(self, job: DescribeInput) -> EmbedderInfo:
         """Say model, dimension and limits; put the tokenizer where other workers find it."""
-        async with pulse():
-            return await in_thread(self._describe, job)
+        return await in_thread(self._describe, job)
 
-    def _describe(self, job: DescribeInput) -> EmbedderInfo:
+    def _describe(self, job: DescribeInput, _: Pulse) -> EmbedderInfo:
         embedder = self._resources.embedder(job.embedder)
         info = embedder.describe()
         tokenizer = embedder.tokenizer_json()
@@ -42,8 +41,7 @@ class EmbeddingActivities:
     @at_boundary
     async def embed_batch(self, job: EmbedInput) -> EmbeddedRef:
         """Compute the vectors of a batch."""
-        async with pulse() as heart:
-            return await in_thread(self._embed, job, heart)
+        return await in_thread(self._embed, job)
 
     def _embed(self, job: EmbedInput, heart: Pulse) -> EmbeddedRef:
         prepared = load_prepared(self._artifacts.get(job.batch))

@@ -23,7 +23,7 @@ from durable_ingest.pipeline.committing import commit, delete
 from durable_ingest.pipeline.planning import Planner, batches, vanished
 from durable_ingest.pipeline.resources import Resources
 from durable_ingest.ports import ArtifactStore
-from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread, pulse
+from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread
 from durable_ingest.temporal.activities.files import (
     chain_errors,
     get_references,
@@ -59,8 +59,7 @@ class IndexingActivities:
     @at_boundary
     async def plan_batches(self, job: PlanInput) -> Planned:
         """Leave out what is unchanged and group the rest into batches."""
-        async with pulse() as heart:
-            return await in_thread(self._plan, job, heart)
+        return await in_thread(self._plan, job)
 
     def _plan(self, job: PlanInput, heart: Pulse) -> Planned:
         request = job.request
@@ -101,10 +100,9 @@ class IndexingActivities:
     @at_boundary
     async def commit_batch(self, job: CommitInput) -> Committed:
         """Make a batch visible, whole or not at all."""
-        async with pulse():
-            return await in_thread(self._commit, job)
+        return await in_thread(self._commit, job)
 
-    def _commit(self, job: CommitInput) -> Committed:
+    def _commit(self, job: CommitInput, _: Pulse) -> Committed:
         store = self._resources.store(job.index, create=(job.embedder, job.embedder_spec))
         prepared = load_prepared(self._artifacts.get(job.prepared))
         embedded = (
@@ -122,8 +120,7 @@ class IndexingActivities:
     @at_boundary
     async def finish_run(self, job: FinishInput) -> IngestReport:
         """Remove vanished documents and write the report."""
-        async with pulse() as heart:
-            return await in_thread(self._finish, job, heart)
+        return await in_thread(self._finish, job)
 
     def _finish(self, job: FinishInput, heart: Pulse) -> IngestReport:
         request = job.request

@@ -10,7 +10,7 @@ from durable_ingest.pipeline.preparing import Preparer
 from durable_ingest.pipeline.recipe import Recipe
 from durable_ingest.pipeline.resources import Resources
 from durable_ingest.ports import ArtifactStore
-from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread, pulse
+from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread
 from durable_ingest.temporal.contracts import PreparedRef, PrepareInput
 from durable_ingest.temporal.names import PREPARE
 
@@ -38,8 +38,7 @@ class PreparingActivities:
     @at_boundary
     async def prepare_batch(self, job: PrepareInput) -> PreparedRef:
         """Convert and cut a batch."""
-        async with pulse() as heart:
-            return await in_thread(self._prepare, job, heart)
+        return await in_thread(self._prepare, job)
 
     def _prepare(self, job: PrepareInput, heart: Pulse) -> PreparedRef:
         recipe = recipe_of(

@@ -27,7 +27,7 @@ from durable_ingest.pipeline.discovering import discover
 from durable_ingest.pipeline.fetching import Fetcher
 from durable_ingest.pipeline.resources import Resources
 from durable_ingest.ports import ArtifactStore
-from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread, pulse
+from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread
 from durable_ingest.temporal.activities.files import chain_errors, get_references, put_references
 from durable_ingest.temporal.activities.preparing import recipe_of
 from durable_ingest.temporal.contracts import Discovered, DiscoverInput, FetchedRef, FetchInput
@@ -56,8 +56,7 @@ class ReadingActivities:
     @at_boundary
     async def discover_documents(self, job: DiscoverInput) -> Discovered:
         """List all documents of the sources."""
-        async with pulse() as heart:
-            return await in_thread(self._discover, job, heart)
+        return await in_thread(self._discover, job)
 
     def _discover(self, job: DiscoverInput, heart: Pulse) -> Discovered:
         found = discover(sources_of(job.request, self._artifacts), self._resources.source)
@@ -83,8 +82,7 @@ class ReadingActivities:
     @at_boundary
     async def fetch_batch(self, job: FetchInput) -> FetchedRef:
         """Read the bytes of a batch."""
-        async with pulse() as heart:
-            return await in_thread(self._fetch, job, heart)
+        return await in_thread(self._fetch, job)
 
     def _fetch(self, job: FetchInput, heart: Pulse) -> FetchedRef:
         recipe = recipe_of(
