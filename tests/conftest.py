@@ -1,11 +1,10 @@
-"""What every test shares: the Hypothesis profiles, and no silent skips."""
+"""What every test shares: the Hypothesis profiles."""
 
 from __future__ import annotations
 
 import os
 
 import hypothesis
-import pytest
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -14,11 +13,3 @@ hypothesis.settings.register_profile("brief", deadline=None, derandomize=True, m
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
-
-
-def missing(component: str, remedy: str) -> None:
-    """Fail in CI, skip by name elsewhere: a missing component is never passed over in silence."""
-    message = f"{component} is missing: {remedy}"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)

@@ -20,6 +20,7 @@ from durable_ingest.embedders.sentence_transformers import SentenceTransformersE
 from durable_ingest.models import EmbedderSpec
 from durable_ingest.ports import Embedder
 from durable_ingest.settings import WorkerSettings
+from tests.support.components import missing
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -27,10 +28,7 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module", autouse=True)
 def _weights() -> None:
     if importlib.util.find_spec("sentence_transformers") is None:
-        message = "sentence-transformers is missing: pip install 'durable-ingest[local]'"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing("sentence-transformers", "pip install 'durable-ingest[local]' brings it")
 
 
 @pytest.fixture(scope="module", autouse=True)
