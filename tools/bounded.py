@@ -19,6 +19,9 @@ def main(arguments: list[str]) -> int:
     """Run the command of `arguments[1:]` for at most `arguments[0]` minutes."""
     minutes, command = float(arguments[0]), arguments[1:]
     posix = os.name == "posix"
+    # A shell that starts us in the background has interrupts ignored, and children inherit that:
+    # tests that interrupt their own children would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Its own session on POSIX, so that the whole family can be ended together.
     child = subprocess.Popen(command, start_new_session=posix)  # noqa: S603 - the caller's own command
 
