@@ -145,6 +145,23 @@ def test_the_original_input_becomes_a_request() -> None:
     assert ("web", {}) == (live.kind, live.options)
 
 
+def test_absolute_paths_of_stored_pages_become_addresses() -> None:
+    page = {"uri": "https://example.org/a", "raw_file_path": "/srv/pages/a b.html"}
+    request = request_of(IngestionWorkflowInput.model_validate({"sources": [page]}))
+    assert {"path": "file:///srv/pages/a%20b.html"} == request.sources[0].options
+
+
+def test_sizes_left_out_still_mean_recursive_chunking_in_characters() -> None:
+    given = {"sources": [], "recursive_chunking_config": {"chunk_overlap": 20}}
+    chunker = request_of(IngestionWorkflowInput.model_validate(given)).chunker
+    assert ("recursive", None, 20, "characters") == (
+        chunker.kind,
+        chunker.size,
+        chunker.overlap,
+        chunker.length,
+    )
+
+
 def test_no_part_of_the_database_address_reaches_the_request() -> None:
     secret = json.loads(json.dumps(WORKSHOP))
     secret["indexing_config"]["database_uri"] = "postgresql://u:hunter2@db/x"

@@ -1,5 +1,7 @@
 """The workshop's input as a request, and a report as its result."""
 
+from pathlib import PurePosixPath
+
 from durable_ingest.models.ingestion import (
     ChunkerSpec,
     EmbedderSpec,
@@ -34,7 +36,7 @@ def request_of(job: IngestionWorkflowInput, index: IndexSpec | None = None) -> I
     changes: dict[str, object] = {}
     if indexing is not None and indexing.openai_embedding_model:
         changes["embedder"] = EmbedderSpec(kind="openai", model=indexing.openai_embedding_model)
-    if chunking is not None and chunking.chunk_size is not None:
+    if chunking is not None:
         changes["chunker"] = ChunkerSpec(
             kind="recursive",
             size=chunking.chunk_size,
@@ -49,6 +51,8 @@ def request_of(job: IngestionWorkflowInput, index: IndexSpec | None = None) -> I
 def source_spec(source: Source) -> SourceSpec:
     """Translate one source; a page stored beforehand is read from its file, under its own URI."""
     raw = source.raw_file_path
+    if raw is not None and PurePosixPath(raw).is_absolute():
+        raw = PurePosixPath(raw).as_uri()
     web = source.uri.startswith(("http://", "https://"))
     return SourceSpec(
         uri=source.uri,
