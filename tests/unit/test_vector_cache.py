@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from durable_ingest.pipeline import vector_cache
 from durable_ingest.pipeline.vector_cache import VectorCache
 
 
@@ -48,3 +49,24 @@ def test_a_file_that_is_no_database_is_replaced(tmp_path: Path) -> None:
     cache.put({"a": np.ones(4, np.float32)})
     assert ["a"] == list(cache.get(["a"]))
     cache.close()
+
+
+def test_a_cache_that_is_locked_or_cannot_be_made_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above all, a file that another process uses is not removed."""
+    monkeypatch.setattr(vector_cache, "_PATIENCE", 0.01)
+    path = tmp_path / "cache.sqlite"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TABLE mine (number)")
+    other.execute("BEGIN EXCLUSIVE")
+    folder = tmp_path / "folder.sqlite"
+    folder.mkdir()
+    for place in (path, folder):
+        cache = VectorCache(place)
+        cache.put({"a": np.ones(4, np.float32)})
+        assert {} == cache.get(["a"])
+        cache.close()
+    other.execute("COMMIT")
+    assert [("mine",)] == other.execute("SELECT name FROM sqlite_master").fetchall()
+    other.close()

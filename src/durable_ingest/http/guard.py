@@ -94,8 +94,8 @@ def check_address(host: str, address: Address, *, allow_private: bool) -> None:
         )
     if not allow_private and not is_public(address):
         raise SourceRefused(
-            f"{spoken} is not a public address; the worker's setting allow_private_addresses "
-            "lets web sources reach private networks",
+            f"{spoken} is not a public address: --allow-private, or the worker's setting "
+            "allow_private_addresses, lets web sources reach private networks",
             rule="private-address",
         )
 

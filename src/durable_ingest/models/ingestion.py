@@ -69,7 +69,9 @@ class Counts(FrozenModel):
     added: int = 0
     updated: int = 0
     unchanged: int = 0
-    failed: int = 0
+    failed: int = Field(
+        default=0, description="not ingested this time; what the index holds of them stays"
+    )
     pending: int = Field(default=0, description="planned, but not reached before a cancellation")
     deleted: int = Field(default=0, description="vanished from their source; not in `documents`")
     chunks: int = Field(default=0, description="chunks of added and updated documents")
@@ -122,7 +124,7 @@ class IngestRequest(FrozenModel):
 
     sources: list[SourceSpec] = Field(default_factory=list)
     source_list: ArtifactRef | None = Field(
-        default=None, description="a JSON list of sources, when too long for a payload"
+        default=None, description="sources as JSON lines, when too many for a payload"
     )
     index: IndexSpec
     chunker: ChunkerSpec = Field(default_factory=ChunkerSpec)

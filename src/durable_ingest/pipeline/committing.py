@@ -71,14 +71,25 @@ def delete(
 ) -> tuple[int, int]:
     """Tombstone documents that vanished from their source.
 
+    When it is done again after a crash, the ids that are left are fewer, but the count is the
+    same: commits are named by their place, and one that was made already says what it deleted.
+
     Returns:
-        How many were there to delete, and the sequence number of the index.
+        How many this run deleted, earlier tries included, and the sequence number of the index.
     """
-    deleted = 0
-    for begin in range(0, len(document_ids), DELETE_GROUP):
+    deleted = begin = place = 0
+    while True:
         group = document_ids[begin : begin + DELETE_GROUP]
+        # Once more with no ids left: an earlier try may have deleted the last ones.
         result = store.commit(
-            CommitBatch(commit_id=commit_id(first_run_id, ordinal, digest(*group)), deleted=group)
+            CommitBatch(
+                commit_id=commit_id(first_run_id, ordinal, f"vanished {place}"), deleted=group
+            )
         )
         deleted += result.deleted
-    return deleted, store.info().sequence
+        place += 1
+        if result.repeated:
+            continue
+        if not group:
+            return deleted, result.sequence
+        begin += DELETE_GROUP

@@ -69,4 +69,5 @@ def error_row(uri: str, stage: str, error: Exception) -> ErrorRow:
 
 
 def _spoken(spec: SourceSpec) -> str:
-    return str(path_of(spec.uri)) if spec.uri.startswith("file:") else spec.uri
+    # As `repr`: a name that is no valid UTF-8 has no other spelling that can be sent or stored.
+    return repr(str(path_of(spec.uri))) if spec.uri.startswith("file:") else spec.uri

@@ -47,12 +47,14 @@ class Fetcher:
         fingerprint: Of the recipe.
         max_bytes: Size limit per document.
         concurrency: Documents read at once.
+        delete_missing: Remove indexed documents whose source answers that they are gone.
     """
 
     sources: Sources
     fingerprint: str
     max_bytes: int
     concurrency: int = 8
+    delete_missing: bool = True
 
     def fetch(
         self, batch: Sequence[PlannedDocument], *, final: bool = False, tick: Tick | None = None
@@ -82,17 +84,21 @@ class Fetcher:
         except TransientError as error:
             return _Deferred(planned, error)
         except SourceMissing as error:
-            row = error_row(ref.uri, "fetch", error)
-            return _Failed(row, gone=ref.uri if known is not None else None)
+            # What discovery saw a moment ago (it has a modification time) is being replaced, or
+            # its disk unmounted: the next listing says whether it is gone for good.
+            gone = self.delete_missing and known is not None and ref.modified_ns is None
+            return _Failed(error_row(ref.uri, "fetch", error), gone=ref.uri if gone else None)
         except TerminalError as error:
             return _Failed(error_row(ref.uri, "fetch", error))
         current = document_fingerprint(self.fingerprint, ref)
         if isinstance(result, Unchanged):
             return self._confirmed(planned, current)
         content_sha256 = sha256(result.content)
+        media_type = ref.media_type or result.media_type
         if (
             known is not None
             and known.content_sha256 == content_sha256
+            and known.media_type in {"", media_type}
             and known.fingerprint == current
         ):
             state = known.model_copy(update=_signature(result))
@@ -100,7 +106,7 @@ class Fetcher:
         return FetchedDocument(
             planned=planned,
             content_sha256=content_sha256,
-            media_type=ref.media_type or result.media_type,
+            media_type=media_type,
             charset=result.charset,
             content=result.content,
             **_signature(result),

@@ -82,13 +82,17 @@ class Resources:
         """
         with self._lock:
             factory: Any = registry.load("stores", index.kind)
+            if index.uri in self._stores and not self.place(index).exists():
+                self._forget(index.uri)  # somebody removed the index to build it anew
             if create is not None:
                 # Checked each time: the open store may have been made for another job's embedder.
                 settings = index_settings(*create)
                 found = self._stores.get(index.uri)
                 if found is None or found.info().settings != settings:
+                    # A mismatch is raised here, and the open store goes on serving other jobs.
+                    made = factory.create(self.place(index), settings)
                     self._forget(index.uri)
-                    self._stores[index.uri] = factory.create(self.place(index), settings)
+                    self._stores[index.uri] = made
             elif index.uri not in self._stores:
                 self._stores[index.uri] = factory.open(self.place(index))
             return self._stores[index.uri]

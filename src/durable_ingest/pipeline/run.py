@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from durable_ingest.errors import InvalidInput
 from durable_ingest.ids import file_uri
 from durable_ingest.models import (
     ChunkerSpec,
@@ -80,14 +83,14 @@ def ingest(
     """
     names = [targets] if isinstance(targets, str | Path) else list(targets)
     specs = [parse_target(str(name), base=Path.cwd()) for name in names]
-    if metadata:
-        specs = [spec.model_copy(update={"metadata": metadata}) for spec in specs]
-    request = IngestRequest(
-        sources=specs,
-        index=IndexSpec(uri=file_uri(Path(index))),
-        embedder=embedder or EmbedderSpec(),
-        chunker=chunker or ChunkerSpec(),
-        **options,
+    request = _request_of(
+        {
+            "sources": [{**dict(spec), "metadata": metadata or {}} for spec in specs],
+            "index": IndexSpec(uri=file_uri(Path(index))),
+            "embedder": embedder or EmbedderSpec(),
+            "chunker": chunker or ChunkerSpec(),
+        },
+        options,
     )
     given = settings or WorkerSettings(allowed_roots=tuple(roots_of(request)))
     resources = Resources(given)
@@ -95,6 +98,20 @@ def ingest(
         return run_request(request, resources, on_progress=on_progress)
     finally:
         resources.close()
+
+
+def _request_of(given: dict[str, Any], options: dict[str, Any]) -> IngestRequest:
+    """The request, checked: models alone would pass over names that they do not know."""
+    known = IngestRequest.model_fields.keys() - given.keys() - {"source_list", "cursor"}
+    for name in options:
+        if name not in known:
+            raise InvalidInput(f"unknown option {name!r}; there are: {', '.join(sorted(known))}")
+    try:
+        return IngestRequest.model_validate({**given, **options})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"{place} is {first['input']!r}: {first['msg']}") from error
 
 
 async def aingest(
@@ -159,6 +176,7 @@ class _Run:
             self.recipe.fingerprint,
             min(request.max_document_bytes, resources.settings.max_document_bytes),
             resources.settings.http_concurrency,
+            request.delete_vanished,
         )
         self.preparer = Preparer(self.recipe)
 

@@ -95,6 +95,7 @@ class _Walk:
 
     def run(self, root: Path, uri: str) -> Iterator[FoundFile | Unlisted]:
         try:
+            before = root.stat()
             self._is_new(root)
             first = self._listed(str(root), self._pattern.start)
         except OSError as error:
@@ -111,6 +112,9 @@ class _Walk:
                 stack.append(found)
             elif found is not None:
                 yield found
+        # Everything below an unmounted disk looks deleted, one by one.
+        if not _is_same(root, before):
+            raise SourceUnavailable(f"{str(root)!r} was replaced while it was listed")
 
     def _visited(self, item: _Entry, uri: str) -> _Folder | FoundFile | Unlisted | None:
         path = Path(item.entry.path)
@@ -183,3 +187,10 @@ class _Walk:
             return False
         self._seen.add(identity)
         return True
+
+
+def _is_same(folder: Path, before: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(folder.stat(), before)
+    except OSError:
+        return False

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from durable_ingest.errors import IndexDamaged, InvalidInput, StorageFull, StoreBusy
+from durable_ingest.errors import IndexDamaged, IndexMissing, InvalidInput, StorageFull, StoreBusy
 from durable_ingest.files import TEMPORARY, Files, reporting_full_disk
 from durable_ingest.ports import CommitResult
 from durable_ingest.stores.batches import PreparedBatch
@@ -31,6 +31,7 @@ from durable_ingest.stores.writing import LookupsBehind, Writer
 
 _T = TypeVar("_T")
 _TRIES = 3
+_LOSSES = 100  # how often other threads may drop lookups just before a read uses them
 
 
 class Session:
@@ -82,13 +83,16 @@ class Session:
             IndexDamaged: Bytes that are needed are not what was written.
         """
         failure: Exception | None = None
-        for _ in range(_TRIES):
+        tries = losses = 0
+        while tries < _TRIES and losses < _LOSSES:
             self._make_ready()
             with self._guard:
                 self._require_open()
                 lookup = self._lookup
                 if lookup is None:
-                    continue  # another thread found them damaged in between
+                    losses += 1  # another thread found them damaged in between: no try of ours
+                    continue
+                tries += 1
                 try:
                     with lookup.reading():
                         return question(lookup)
@@ -237,6 +241,11 @@ class Session:
                 f" did not finish within {self._lock_timeout:g} s: try again later"
             )
         try:
+            if not self._files.exists(self._layout.directory):
+                raise IndexMissing(
+                    f"the index in {str(self._layout.directory)!r} was removed while it was open:"
+                    " run the job again to build it anew"
+                )
             if not self._files.writable(self._layout.directory):
                 raise PermissionError
             with self._lock.held():

@@ -11,13 +11,16 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from durable_ingest.errors import RunConflict, ServerUnavailable
+from durable_ingest.errors import InvalidInput, RunConflict, ServerUnavailable
 from durable_ingest.ids import canonical_json, digest, workflow_id
 from durable_ingest.models import IngestReport, IngestRequest
 from durable_ingest.temporal.names import INGEST_DOCUMENTS, JOB_MEMO, TASK_QUEUE
 from durable_ingest.temporal.options import WORKFLOW_TASK_TIMEOUT
 
 CONNECT_SECONDS = 8.0
+
+LARGEST_REQUEST = 256 * 1024
+"""Bytes of a request; each run writes it to its history several times."""
 
 IngestHandle = WorkflowHandle[Any, IngestReport]
 
@@ -74,24 +77,38 @@ async def start_ingest(
 
     Raises:
         RunConflict: Another job is unfinished on the same index.
+        InvalidInput: The request is too long for a payload.
     """
+    size = len(request.model_dump_json())
+    if size > LARGEST_REQUEST:
+        raise InvalidInput(
+            f"the request has {size} bytes, over the limit of {LARGEST_REQUEST}: put its "
+            f"{len(request.sources)} sources as JSON lines into an artifact and name that as "
+            "`source_list`"
+        )
     job = job_digest(request)
     name = workflow_id(request.index.uri)
-    try:
-        handle: IngestHandle = await client.start_workflow(
-            INGEST_DOCUMENTS,
-            request,
-            id=name,
-            task_queue=task_queue,
-            result_type=IngestReport,
-            memo={JOB_MEMO: job},
-            task_timeout=WORKFLOW_TASK_TIMEOUT,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        )
-    except WorkflowAlreadyStartedError:
-        return await attach(client, name, job=job), True
-    return handle, False
+    while True:
+        try:
+            handle: IngestHandle = await client.start_workflow(
+                INGEST_DOCUMENTS,
+                request,
+                id=name,
+                task_queue=task_queue,
+                result_type=IngestReport,
+                memo={JOB_MEMO: job},
+                task_timeout=WORKFLOW_TASK_TIMEOUT,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            )
+        except WorkflowAlreadyStartedError:
+            running = await attach(client, name, job=job)
+            found = await running.describe()
+            # A different job that ended just now left no result for this one: start again.
+            if await found.memo_value(JOB_MEMO, "") == job:
+                return running, True
+        else:
+            return handle, False
 
 
 async def attach(client: Client, name: str, *, job: str | None = None) -> IngestHandle:

@@ -75,6 +75,9 @@ class FetchInput(FrozenModel):
     embedder: EmbedderInfo
     max_document_bytes: int
     final: bool = Field(default=False, description="unavailable sources become error rows")
+    delete_missing: bool = Field(
+        default=True, description="indexed documents that answer 404 or 410 are removed"
+    )
 
 
 class FetchedRef(FrozenModel):

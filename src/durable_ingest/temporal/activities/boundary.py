@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
@@ -20,6 +22,10 @@ R = TypeVar("R")
 J = TypeVar("J")
 
 _BEATS_PER_TIMEOUT = 4
+
+# The loop's own pool has as few as five threads: slow downloads would keep commits waiting, whose
+# time has begun. Slots limit how many stages run; threads are made when needed.
+_THREADS = ThreadPoolExecutor(max_workers=256, thread_name_prefix="stage")
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +103,16 @@ async def in_thread(function: Callable[[J, Pulse], R], job: J) -> R:
     delivered once it has.
     """
     async with pulse() as heart:
-        work = asyncio.ensure_future(asyncio.to_thread(function, job, heart))
+        call = functools.partial(contextvars.copy_context().run, function, job, heart)
+        work = asyncio.get_running_loop().run_in_executor(_THREADS, call)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             heart.stop()
-            await asyncio.wait([work])
+            while not work.done():
+                # A shutdown that follows a lost heartbeat cancels a second time.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([work])
             error = work.exception()
             if error is not None and not isinstance(error, StageStopped):
                 log.info("the cancelled stage failed: %s", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from durable_ingest.errors import IndexMissing
+from durable_ingest.errors import IndexMissing, InvalidInput
 from durable_ingest.models import EmbedderInfo
 from durable_ingest.pipeline.batches import VECTORS, dump_embedded, load_prepared
 from durable_ingest.pipeline.embedding import EmbeddingStage, KnownVectors
@@ -56,8 +56,9 @@ class EmbeddingActivities:
         return EmbeddedRef(batch=ref, embedded=batch.embedded, reused=batch.reused)
 
     def _known(self, job: EmbedInput) -> KnownVectors:
-        # An index that does not exist yet, or not on this machine, has nothing to reuse.
+        # An index that does not exist yet, or not on this machine, has nothing to reuse; a
+        # collection has no place at all on a machine without an index root.
         try:
             return self._resources.store(job.index).known_vectors
-        except IndexMissing:
+        except (IndexMissing, InvalidInput):
             return lambda _: {}

@@ -9,6 +9,9 @@ from temporalio import activity
 from durable_ingest.models import (
     Counts,
     DocumentRef,
+    EmbedderInfo,
+    EmbedderSpec,
+    IndexSpec,
     IngestReport,
     PlannedDocument,
 )
@@ -22,7 +25,7 @@ from durable_ingest.pipeline.batches import (
 from durable_ingest.pipeline.committing import commit, delete
 from durable_ingest.pipeline.planning import Planner, batches, vanished
 from durable_ingest.pipeline.resources import Resources
-from durable_ingest.ports import ArtifactStore
+from durable_ingest.ports import ArtifactStore, Store
 from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread
 from durable_ingest.temporal.activities.files import (
     chain_errors,
@@ -52,6 +55,16 @@ class IndexingActivities:
     def __init__(self, resources: Resources, artifacts: ArtifactStore) -> None:
         self._resources = resources
         self._artifacts = artifacts
+
+    def _existing(self, index: IndexSpec, info: EmbedderInfo, embedder: EmbedderSpec) -> Store:
+        """The index that the run was planned against.
+
+        Raises:
+            IndexMissing: It was removed since; a new one would lack what is committed already.
+            IndexMismatch: Another one has taken its place.
+        """
+        self._resources.store(index)
+        return self._resources.store(index, create=(info, embedder))
 
     # --- plan -------------------------------------------------------------------------------
 
@@ -103,7 +116,7 @@ class IndexingActivities:
         return await in_thread(self._commit, job)
 
     def _commit(self, job: CommitInput, _: Pulse) -> Committed:
-        store = self._resources.store(job.index, create=(job.embedder, job.embedder_spec))
+        store = self._existing(job.index, job.embedder, job.embedder_spec)
         prepared = load_prepared(self._artifacts.get(job.prepared))
         embedded = (
             None if job.embedded is None else load_embedded(self._artifacts.get(job.embedded))
@@ -124,7 +137,7 @@ class IndexingActivities:
 
     def _finish(self, job: FinishInput, heart: Pulse) -> IngestReport:
         request = job.request
-        store = self._resources.store(request.index, create=(job.embedder, request.embedder))
+        store = self._existing(request.index, job.embedder, request.embedder)
         rows = [row for link in read_errors(self._artifacts, job.errors) for row in link]
         counts = job.counts
         if request.delete_vanished and not job.cancelled and job.listed is not None:

@@ -94,6 +94,7 @@ class ReadingActivities:
             recipe.fingerprint,
             min(job.max_document_bytes, settings.max_document_bytes),
             settings.http_concurrency,
+            job.delete_missing,
         )
         batch = fetcher.fetch(self._documents(job), final=job.final, tick=heart.tick)
         deferred = None

@@ -323,6 +323,7 @@ class IngestDocuments:
                 embedder=cursor.embedder,
                 max_document_bytes=request.max_document_bytes,
                 final=final,
+                delete_missing=request.delete_vanished,
             ),
             task_queue=self._queue(Role.IO),
             **OPTIONS[FETCH],
