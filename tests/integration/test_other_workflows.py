@@ -103,20 +103,22 @@ class OneBatchAfterTheOther:
         )
         added = 0
         for number in range(planned.batches):
-            added += await self._batch(request, embedder, planned.manifest, number)
+            added += await self._batch(request, embedder, planned, number)
         return added
 
     async def _batch(
-        self, request: IngestRequest, embedder: EmbedderInfo, manifest: ArtifactRef, number: int
+        self,
+        request: IngestRequest,
+        embedder: EmbedderInfo,
+        planned: contracts.Planned,
+        number: int,
     ) -> int:
         fetched = await workflow.execute_activity(
             contracts.fetch_batch,
             contracts.FetchInput(
-                manifest=manifest,
+                manifest=planned.manifest,
                 batch=number,
-                chunker=request.chunker,
-                embedder_spec=request.embedder,
-                embedder=embedder,
+                fingerprint=planned.fingerprint,
                 max_document_bytes=request.max_document_bytes,
                 final=True,
             ),
@@ -127,9 +129,7 @@ class OneBatchAfterTheOther:
             contracts.prepare_batch,
             contracts.PrepareInput(
                 batch=fetched.batch,
-                chunker=request.chunker,
-                embedder_spec=request.embedder,
-                embedder=embedder,
+                recipe=planned.recipe,
             ),
             task_queue=self._queue(request, Role.CPU),
             start_to_close_timeout=SOON,
@@ -146,8 +146,7 @@ class OneBatchAfterTheOther:
             contracts.commit_batch,
             contracts.CommitInput(
                 index=request.index,
-                embedder=embedder,
-                embedder_spec=request.embedder,
+                embedder=embedder.fingerprint,
                 prepared=prepared.batch,
                 embedded=embedded.batch,
                 first_run_id=workflow.info().first_execution_run_id,
@@ -252,7 +251,7 @@ class FakeStages:
 
     @activity.defn(name=names.PLAN)
     async def plan(self, _: contracts.PlanInput) -> contracts.Planned:
-        return contracts.Planned(manifest=REF, batches=2)
+        return contracts.Planned(manifest=REF, recipe=REF, fingerprint="f", batches=2)
 
     @activity.defn(name=names.FETCH)
     async def fetch(self, _: contracts.FetchInput) -> contracts.FetchedRef:

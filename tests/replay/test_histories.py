@@ -74,7 +74,7 @@ async def test_a_changed_workflow_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
         # The sandbox would import the unchanged class anew.
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
-    history = history_of(HISTORIES / "IngestDocuments" / "v1" / "first-run.json")
+    history = history_of(HISTORIES / "IngestDocuments" / "v2" / "first-run.json")
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     assert result.replay_failure is not None
     assert "Nondeterminism" in str(result.replay_failure)

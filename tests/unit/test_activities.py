@@ -18,8 +18,6 @@ from temporalio.testing import ActivityEnvironment
 from durable_ingest.artifacts.local import LocalArtifacts
 from durable_ingest.models import (
     ArtifactRef,
-    ChunkerSpec,
-    EmbedderInfo,
     EmbedderSpec,
     IndexSpec,
     IngestRequest,
@@ -132,9 +130,7 @@ async def test_bad_input_of_an_activity_is_final_and_names_the_value(
     job = FetchInput(
         manifest=put_references(artifacts, [ArtifactRef(sha256="0" * 64, size=0)]),
         batch=7,
-        chunker=ChunkerSpec(),
-        embedder_spec=EmbedderSpec(kind="hashing", model="hashing"),
-        embedder=EmbedderInfo(fingerprint="f", model="hashing", dimension=16),
+        fingerprint="f",
         max_document_bytes=1000,
     )
     with pytest.raises(ApplicationError, match="batch 7 of a manifest of 1 page") as fetched:

@@ -52,6 +52,8 @@ def test_two_requests_that_differ_in_their_cursor_are_one_job() -> None:
         first_run_id="r",
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
         embedder=EmbedderInfo(fingerprint="f", model="m", dimension=1),
+        recipe=ref,
+        fingerprint="f",
         manifest=ref,
         batches=1,
     )

@@ -101,6 +101,8 @@ class Cursor(FrozenModel):
     started_at: datetime
     embedder: EmbedderInfo
     listed: ArtifactRef | None = Field(default=None, description="pages of documents found")
+    recipe: ArtifactRef = Field(description="what decides a document's chunks")
+    fingerprint: str = Field(description="of converters, chunker and embedder")
     manifest: ArtifactRef = Field(description="pages of documents to read, one per batch")
     batches: int = Field(ge=0)
     planned: int = Field(default=0, ge=0, description="documents found, failed ones too")

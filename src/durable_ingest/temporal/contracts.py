@@ -56,6 +56,8 @@ class Planned(FrozenModel):
     """What there is to do."""
 
     manifest: ArtifactRef
+    recipe: ArtifactRef = Field(description="a `RecipeSpec`")
+    fingerprint: str = Field(description="of converters, chunker and embedder")
     batches: int = 0
     counts: Counts = Field(default_factory=Counts)
     errors: ArtifactRef | None = None
@@ -70,9 +72,7 @@ class FetchInput(FrozenModel):
     documents: ArtifactRef | None = Field(
         default=None, description="read these instead of a page of the manifest"
     )
-    chunker: ChunkerSpec
-    embedder_spec: EmbedderSpec
-    embedder: EmbedderInfo
+    fingerprint: str = Field(description="what an unchanged document was processed with")
     max_document_bytes: int
     final: bool = Field(default=False, description="unavailable sources become error rows")
     delete_missing: bool = Field(
@@ -90,13 +90,19 @@ class FetchedRef(FrozenModel):
     retry_after: float = 0.0
 
 
+class RecipeSpec(FrozenModel):
+    """What decides a document's chunks; written once per run, since every batch needs it."""
+
+    chunker: ChunkerSpec
+    embedder: EmbedderSpec
+    info: EmbedderInfo
+
+
 class PrepareInput(FrozenModel):
     """A fetched batch to convert and cut."""
 
     batch: ArtifactRef
-    chunker: ChunkerSpec
-    embedder_spec: EmbedderSpec
-    embedder: EmbedderInfo
+    recipe: ArtifactRef
 
 
 class PreparedRef(FrozenModel):
@@ -127,8 +133,7 @@ class CommitInput(FrozenModel):
     """A batch to make visible, and the error rows of the run so far."""
 
     index: IndexSpec
-    embedder: EmbedderInfo
-    embedder_spec: EmbedderSpec
+    embedder: str = Field(description="fingerprint of the embedder that the index must be of")
     prepared: ArtifactRef
     embedded: ArtifactRef | None = None
     first_run_id: str

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from temporalio import activity
 
+from durable_ingest.errors import IndexMismatch
 from durable_ingest.models import (
     Counts,
     DocumentRef,
-    EmbedderInfo,
-    EmbedderSpec,
     IndexSpec,
     IngestReport,
     PlannedDocument,
@@ -28,6 +27,7 @@ from durable_ingest.pipeline.resources import Resources
 from durable_ingest.ports import ArtifactStore, Store
 from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread
 from durable_ingest.temporal.activities.files import (
+    JSON,
     chain_errors,
     get_references,
     put_references,
@@ -42,6 +42,7 @@ from durable_ingest.temporal.contracts import (
     FinishInput,
     PlanInput,
     Planned,
+    RecipeSpec,
 )
 from durable_ingest.temporal.names import COMMIT, FINISH, PLAN
 
@@ -56,15 +57,21 @@ class IndexingActivities:
         self._resources = resources
         self._artifacts = artifacts
 
-    def _existing(self, index: IndexSpec, info: EmbedderInfo, embedder: EmbedderSpec) -> Store:
+    def _existing(self, index: IndexSpec, embedder: str) -> Store:
         """The index that the run was planned against.
 
         Raises:
             IndexMissing: It was removed since; a new one would lack what is committed already.
             IndexMismatch: Another one has taken its place.
         """
-        self._resources.store(index)
-        return self._resources.store(index, create=(info, embedder))
+        store = self._resources.store(index)
+        found = store.info().settings
+        if found.embedder != embedder:
+            raise IndexMismatch(
+                f"the index {index.uri!r} was replaced while the job ran: it is of {found.model!r} "
+                f"(fingerprint {found.embedder[:12]}) now, and the job embeds with {embedder[:12]}"
+            )
+        return store
 
     # --- plan -------------------------------------------------------------------------------
 
@@ -77,9 +84,8 @@ class IndexingActivities:
     def _plan(self, job: PlanInput, heart: Pulse) -> Planned:
         request = job.request
         store = self._resources.store(request.index, create=(job.embedder, request.embedder))
-        recipe = recipe_of(
-            self._resources, self._artifacts, request.chunker, request.embedder, job.embedder
-        )
+        spec = RecipeSpec(chunker=request.chunker, embedder=request.embedder, info=job.embedder)
+        recipe = recipe_of(self._resources, self._artifacts, spec)
         planner = Planner(store.states, recipe.fingerprint, request.verify_content)
         unchanged = 0
         seen: set[str] = set()
@@ -101,6 +107,8 @@ class IndexingActivities:
         failed = job.discovered.failed
         return Planned(
             manifest=put_references(self._artifacts, pages),
+            recipe=self._artifacts.put(spec.model_dump_json().encode(), media_type=JSON),
+            fingerprint=recipe.fingerprint,
             batches=len(pages),
             counts=Counts(documents=unchanged + failed, unchanged=unchanged, failed=failed),
             errors=job.discovered.errors,
@@ -116,7 +124,7 @@ class IndexingActivities:
         return await in_thread(self._commit, job)
 
     def _commit(self, job: CommitInput, _: Pulse) -> Committed:
-        store = self._existing(job.index, job.embedder, job.embedder_spec)
+        store = self._existing(job.index, job.embedder)
         prepared = load_prepared(self._artifacts.get(job.prepared))
         embedded = (
             None if job.embedded is None else load_embedded(self._artifacts.get(job.embedded))
@@ -137,7 +145,7 @@ class IndexingActivities:
 
     def _finish(self, job: FinishInput, heart: Pulse) -> IngestReport:
         request = job.request
-        store = self._existing(request.index, job.embedder, request.embedder)
+        store = self._existing(request.index, job.embedder.fingerprint)
         rows = [row for link in read_errors(self._artifacts, job.errors) for row in link]
         counts = job.counts
         if request.delete_vanished and not job.cancelled and job.listed is not None:

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from durable_ingest.models import ChunkerSpec, EmbedderInfo, EmbedderSpec
 from durable_ingest.pipeline.batches import JSON_LINES, dump_prepared, load_fetched
 from durable_ingest.pipeline.preparing import Preparer
 from durable_ingest.pipeline.recipe import Recipe
 from durable_ingest.pipeline.resources import Resources
 from durable_ingest.ports import ArtifactStore
 from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread
-from durable_ingest.temporal.contracts import PreparedRef, PrepareInput
+from durable_ingest.temporal.contracts import PreparedRef, PrepareInput, RecipeSpec
 from durable_ingest.temporal.names import PREPARE
 
 
-def recipe_of(
-    resources: Resources,
-    artifacts: ArtifactStore,
-    chunker: ChunkerSpec,
-    embedder: EmbedderSpec,
-    info: EmbedderInfo,
-) -> Recipe:
+def recipe_of(resources: Resources, artifacts: ArtifactStore, spec: RecipeSpec) -> Recipe:
     """The recipe of a job, with the tokenizer that the embedding worker put into an artifact."""
-    tokenizer = None if info.tokenizer is None else artifacts.get(info.tokenizer)
-    return resources.recipe(chunker, embedder, info, tokenizer)
+    stored = spec.info.tokenizer
+    tokenizer = None if stored is None else artifacts.get(stored)
+    return resources.recipe(spec.chunker, spec.embedder, spec.info, tokenizer)
 
 
 class PreparingActivities:
@@ -41,9 +35,8 @@ class PreparingActivities:
         return await in_thread(self._prepare, job)
 
     def _prepare(self, job: PrepareInput, heart: Pulse) -> PreparedRef:
-        recipe = recipe_of(
-            self._resources, self._artifacts, job.chunker, job.embedder_spec, job.embedder
-        )
+        spec = RecipeSpec.model_validate_json(self._artifacts.get(job.recipe))
+        recipe = recipe_of(self._resources, self._artifacts, spec)
         fetched = load_fetched(self._artifacts.get(job.batch))
         prepared = Preparer(recipe).prepare(fetched, tick=heart.tick)
         return PreparedRef(

@@ -29,7 +29,6 @@ from durable_ingest.pipeline.resources import Resources
 from durable_ingest.ports import ArtifactStore
 from durable_ingest.temporal.activities.boundary import Pulse, at_boundary, in_thread
 from durable_ingest.temporal.activities.files import chain_errors, get_references, put_references
-from durable_ingest.temporal.activities.preparing import recipe_of
 from durable_ingest.temporal.contracts import Discovered, DiscoverInput, FetchedRef, FetchInput
 from durable_ingest.temporal.names import DISCOVER, FETCH
 
@@ -85,13 +84,10 @@ class ReadingActivities:
         return await in_thread(self._fetch, job)
 
     def _fetch(self, job: FetchInput, heart: Pulse) -> FetchedRef:
-        recipe = recipe_of(
-            self._resources, self._artifacts, job.chunker, job.embedder_spec, job.embedder
-        )
         settings = self._resources.settings
         fetcher = Fetcher(
             self._resources.source,
-            recipe.fingerprint,
+            job.fingerprint,
             min(job.max_document_bytes, settings.max_document_bytes),
             settings.http_concurrency,
             job.delete_missing,
