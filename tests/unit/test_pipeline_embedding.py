@@ -12,6 +12,7 @@ import pytest
 
 from durable_ingest import registry
 from durable_ingest.embedders.hashing import create
+from durable_ingest.errors import EmbedderRejected
 from durable_ingest.ids import file_uri, vector_key
 from durable_ingest.models import ChunkerSpec, EmbedderInfo, EmbedderSpec, IngestReport
 from durable_ingest.pipeline.index import Index
@@ -125,3 +126,62 @@ def test_s2_d06_the_chosen_model_is_used_for_documents_and_for_questions(
     assert model == report.embedder.model
     assert [spec, spec] == [recorder.spec for recorder in recorders]
     assert ["the moon"] == recorders[1].read
+
+
+@dataclass
+class Fussy(Recorder):
+    """A service that refuses texts with one word in them."""
+
+    refused: str = "forbidden"
+
+    def embed(
+        self, texts: Sequence[str], *, tick: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        if any(self.refused in text for text in texts):
+            raise EmbedderRejected(f"the service refuses {self.refused!r}")
+        return super().embed(texts, tick=tick)
+
+
+def fussy_ingest(
+    folder: Path, index: Path, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> IngestReport:
+    load = registry.load
+
+    def make(spec: EmbedderSpec, _: WorkerSettings) -> Fussy:
+        return Fussy(spec, refused=refused)
+
+    monkeypatch.setattr(
+        registry, "load", lambda port, name: make if port == "embedders" else load(port, name)
+    )
+    spec = EmbedderSpec(kind="hashing", model="hashing", dimension=16)
+    return ingest(folder, index=index, embedder=spec, chunker=CUT)
+
+
+def test_a_text_that_the_service_refuses_fails_its_document_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """parity: S0-16"""
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "a.md").write_text("Alders like wet feet.")
+    (folder / "b.md").write_text("# B\n\n" + "Fine words. " * 20 + "\n\nA forbidden word.")
+    report = fussy_ingest(folder, tmp_path / "index", "forbidden", monkeypatch)
+    (row,) = report.errors
+    assert (file_uri(folder / "b.md"), "embed", "EmbedderRejected") == (
+        row.uri,
+        row.stage,
+        row.error_type,
+    )
+    assert "refuses 'forbidden'" in row.message
+    assert (1, 1, 2) == (report.counts.added, report.counts.failed, report.counts.documents)
+    assert report.counts.add_up()
+    with Index.open(tmp_path / "index") as index:
+        assert [file_uri(folder / "a.md")] == [state.document_id for state in index.documents()]
+
+
+def test_a_service_that_refuses_everything_fails_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.md").write_text("Alders like wet feet.")
+    with pytest.raises(EmbedderRejected, match="refuses ''"):
+        fussy_ingest(tmp_path / "a.md", tmp_path / "index", "", monkeypatch)

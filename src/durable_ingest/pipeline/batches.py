@@ -94,12 +94,16 @@ class PreparedBatch:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedBatch:
-    """Result of the embed stage: one vector per distinct key, in order of first use."""
+    """Result of the embed stage: one vector per distinct key, in order of first use.
+
+    `rejected` names the keys whose text the embedder refuses for good, and why.
+    """
 
     keys: list[str]
     vectors: Vectors
     embedded: int
     reused: int
+    rejected: dict[str, str] = field(default_factory=dict)
 
 
 def dump_lines(items: Iterable[BaseModel]) -> bytes:
@@ -168,6 +172,7 @@ def dump_embedded(batch: EmbeddedBatch) -> bytes:
         "dimension": int(batch.vectors.shape[1]),
         "embedded": batch.embedded,
         "reused": batch.reused,
+        "rejected": batch.rejected,
     }
     return json.dumps(head).encode() + b"\n" + batch.vectors.astype("<f4", copy=False).tobytes()
 
@@ -179,7 +184,9 @@ def load_embedded(data: bytes) -> EmbeddedBatch:
     first, _, rest = data.partition(b"\n")
     head = json.loads(first)
     vectors = np.frombuffer(rest, dtype="<f4").reshape(-1, head["dimension"])
-    return EmbeddedBatch(head["keys"], vectors.astype(np.float32), head["embedded"], head["reused"])
+    return EmbeddedBatch(
+        head["keys"], vectors.astype(np.float32), head["embedded"], head["reused"], head["rejected"]
+    )
 
 
 def distinct(keys: Sequence[str]) -> list[str]:

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from durable_ingest.errors import EmbedderRejected
 from durable_ingest.ids import commit_id, digest
 from durable_ingest.models import Counts
 from durable_ingest.pipeline.batches import EmbeddedBatch, PreparedBatch
+from durable_ingest.pipeline.discovering import error_row
 from durable_ingest.ports import CommitBatch, Store
 
 DELETE_GROUP = 1000
 """Tombstones per commit when many documents vanished."""
+
+
+def without_rejected(prepared: PreparedBatch, embedded: EmbeddedBatch | None) -> PreparedBatch:
+    """The batch without documents of which the embedder refused a chunk; each leaves a row.
+
+    A document is in the index whole or not at all.
+    """
+    if embedded is None or not embedded.rejected:
+        return prepared
+    records, errors = [], list(prepared.remainder.errors)
+    for record in prepared.records:
+        reasons = [
+            f"chunk {row.ordinal}: {embedded.rejected[row.vector_key]}"
+            for row in record.chunks
+            if row.vector_key in embedded.rejected
+        ]
+        if not reasons:
+            records.append(record)
+            continue
+        error = EmbedderRejected(reasons[0])
+        errors.append(error_row(record.state.document_id, "embed", error))
+    remainder = prepared.remainder.model_copy(update={"errors": errors})
+    return replace(prepared, records=records, remainder=remainder)
 
 
 def commit(

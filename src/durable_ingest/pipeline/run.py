@@ -29,7 +29,7 @@ from durable_ingest.models import (
     Progress,
 )
 from durable_ingest.pipeline.batches import FetchedBatch
-from durable_ingest.pipeline.committing import commit, delete
+from durable_ingest.pipeline.committing import commit, delete, without_rejected
 from durable_ingest.pipeline.discovering import discover
 from durable_ingest.pipeline.embedding import EmbeddingStage
 from durable_ingest.pipeline.fetching import Fetcher
@@ -248,6 +248,7 @@ class _Run:
         deferred += fetched.deferred
         prepared = self.preparer.prepare(FetchedBatch(fetched.documents, fetched.remainder))
         embedded = self.stage.embed(prepared) if prepared.records else None
+        prepared = without_rejected(prepared, embedded)
         counts, _ = commit(
             self.store, prepared, embedded, first_run_id=self.run_id, ordinal=self.ordinal
         )

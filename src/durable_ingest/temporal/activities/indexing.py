@@ -21,7 +21,7 @@ from durable_ingest.pipeline.batches import (
     load_lines,
     load_prepared,
 )
-from durable_ingest.pipeline.committing import commit, delete
+from durable_ingest.pipeline.committing import commit, delete, without_rejected
 from durable_ingest.pipeline.planning import Planner, batches, vanished
 from durable_ingest.pipeline.resources import Resources
 from durable_ingest.ports import ArtifactStore, Store
@@ -129,6 +129,7 @@ class IndexingActivities:
         embedded = (
             None if job.embedded is None else load_embedded(self._artifacts.get(job.embedded))
         )
+        prepared = without_rejected(prepared, embedded)
         counts, head = commit(
             store, prepared, embedded, first_run_id=job.first_run_id, ordinal=job.ordinal
         )
