@@ -276,3 +276,43 @@ def test_a_server_that_cannot_run_is_said_soon_and_nothing_is_written(
     assert "Traceback" not in err
     assert time.monotonic() - begun < 10
     assert not (folder / "i").exists()
+
+
+def test_a_job_that_failed_is_over_and_another_may_follow(folder: Path, shell: Shell) -> None:
+    # What the command would refuse before it starts the server is handed to the server here.
+    code = (
+        "from durable_ingest.cli.folders import IndexFolder\n"
+        "from durable_ingest.cli.jobs import JobOptions, build_job, settings_for\n"
+        "from durable_ingest.cli.local import run_locally\n"
+        "from durable_ingest.cli.terminal import Terminal\n"
+        "from temporalio.client import WorkflowFailureError\n"
+        "job = build_job(JobOptions(['docs'], None, 'i', embedder='hashing', chunker='axe'))\n"
+        "try:\n"
+        "    run_locally(job, IndexFolder.at('i'), settings_for(job), Terminal())\n"
+        "except WorkflowFailureError:\n"
+        "    print('failed')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+    assert "failed\n" == done.stdout, done.stderr
+    assert IndexFolder(folder / "i").job() is None
+    assert 0 == shell.call("run", "docs", "--index", "i", *SLOW[:2], "--in-process")[0]
+
+
+def test_a_link_to_the_index_folder_names_the_same_job(folder: Path, shell: Shell) -> None:
+    (folder / "link").symlink_to("i")
+    codes = [
+        (code, json.loads(out)["workflow_id"])
+        for code, out, _ in (
+            shell.call("run", "docs", "--index", name, *SLOW[:2], "--json")
+            for name in ("i", "link")
+        )
+    ]
+    assert [(0, IndexFolder(folder / "i").workflow)] * 2 == codes

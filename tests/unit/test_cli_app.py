@@ -104,6 +104,58 @@ def test_wrong_usage_ends_with_two(
     assert "Usage: durable-ingest" in err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["fly"], ["run", "--wings"], ["search"], ["run", "docs", "--bulk-size", "0"]],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_json_document_too_when_that_was_asked_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 2 == main([*arguments, "--json"])
+    out, err = capsys.readouterr()
+    error = json.loads(out)["error"]
+    assert ("InvalidInput", 2) == (error["type"], error["exit_code"])
+    assert error["message"] in err
+
+
+@pytest.mark.parametrize("library", ["typer", "durable_ingest.cli.app"])
+def test_ctrl_c_while_libraries_are_imported_shows_no_traceback(library: str) -> None:
+    code = (
+        "import builtins, sys\n"
+        "from durable_ingest.cli import main\n"
+        "found = builtins.__import__\n"
+        "def interrupted(name, *rest):\n"
+        f"    if name == {library!r}:\n"
+        "        raise KeyboardInterrupt\n"
+        "    return found(name, *rest)\n"
+        "builtins.__import__ = interrupted\n"
+        "import importlib\n"
+        "importlib.import_module = interrupted\n"
+        "sys.exit(main())\n"
+    )
+    done = called(code, "--version")
+    assert (130, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_the_exit_code_survives_threads_of_the_server_s_client() -> None:
+    # The interpreter would abort in about every fifth such process while it is taken down.
+    code = "import sys\nfrom durable_ingest.cli import main\nsys.exit(main())\n"
+    arguments = ("worker", "--address", "127.0.0.1:1", "--role", "workflows")
+    codes = [called(code, *arguments).returncode for _ in range(8)]
+    assert [4] * 8 == codes
+
+
+def test_closed_streams_are_no_error() -> None:
+    code = (
+        "import sys\n"
+        "sys.stdout = sys.stderr = None\n"
+        "from durable_ingest.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    assert 0 == called(code, "--version").returncode
+
+
 def test_doctor_knows_the_extras_of_the_package() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TerminatedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -17,6 +18,7 @@ from durable_ingest import errors
 from durable_ingest.cli.exits import MEANINGS, ExitCode, Interrupted, code_of, code_of_name
 from durable_ingest.cli.failures import Failure, failure_of
 from durable_ingest.models import IngestRequest
+from durable_ingest.settings import WorkerSettings
 
 DOCS = Path(__file__).parents[2] / "docs" / "running.md"
 
@@ -83,6 +85,14 @@ def invalid_request() -> ValidationError:
     return caught.value
 
 
+def unreadable_setting() -> SettingsError:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DURABLE_INGEST_ALLOWED_ROOTS", "/srv/docs")
+        with pytest.raises(SettingsError) as caught:
+            WorkerSettings()
+    return caught.value
+
+
 @dataclass(frozen=True)
 class Case:
     name: str
@@ -130,6 +140,21 @@ CASES = [
             "InvalidInput",
             "bulk_size: Input should be greater than or equal to 1, not 0 (IngestRequest)",
         ),
+    ),
+    Case(
+        "a setting that is no JSON",
+        unreadable_setting(),
+        Failure(
+            ExitCode.USAGE,
+            "InvalidInput",
+            'error parsing value for field "allowed_roots" from source "EnvSettingsSource": '
+            "Expecting value: line 1 column 1 (char 0)",
+        ),
+    ),
+    Case(
+        "refused by a rule",
+        errors.SourceRefused("no", rule="allowed_roots"),
+        Failure(ExitCode.USAGE, "SourceRefused", "no (rule allowed_roots)"),
     ),
     Case(
         "disk full",

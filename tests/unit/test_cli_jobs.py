@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_ingest.artifacts.local import LocalArtifacts
+from durable_ingest.cli.commands.search import filters_of
 from durable_ingest.cli.folders import IndexFolder, index_uri
 from durable_ingest.cli.jobs import JobOptions, build_job, parse_pairs, settings_for
 from durable_ingest.cli.payloads import INLINE_BYTES, fit
-from durable_ingest.cli.searching import filters_of
 from durable_ingest.errors import InvalidInput, SourceMissing
 from durable_ingest.ids import file_uri
 from durable_ingest.models import (
@@ -238,3 +238,11 @@ def test_a_folder_remembers_its_unfinished_job(tmp_path: Path) -> None:
     assert (folder.workflow, ["docs"]) == (note.workflow, note.targets)
     folder.forget()
     assert folder.job() is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_limit_of_a_document_is_the_user_s_to_raise() -> None:
+    plain = build_job(JobOptions(["docs"], None, "index"))
+    job = build_job(JobOptions(["docs"], None, "index", max_document_bytes=1 << 30))
+    assert 1 << 30 == job.request.max_document_bytes == settings_for(job).max_document_bytes
+    assert 1 << 25 == plain.request.max_document_bytes == settings_for(plain).max_document_bytes

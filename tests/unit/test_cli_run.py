@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from durable_ingest.cli import main
 from durable_ingest.cli.folders import IndexFolder
+from durable_ingest.cli.logs import route_logs
 from durable_ingest.ids import file_uri
 
 HASHING = ("--embedder", "hashing", "--in-process")
@@ -177,6 +179,16 @@ REFUSALS = [
         "InvalidInput",
         "magic",
     ),
+    Refusal(
+        "overlap as large as a chunk",
+        ("docs", "--chunk-size=5", "--chunk-overlap=5", "--chunk-unit=characters", *HASHING),
+        *(2, "InvalidInput", "overlap 5"),
+    ),
+    Refusal(
+        "metadata that is no Unicode",
+        ("docs", "--metadata", "team=\udcff", *HASHING),
+        *(2, "InvalidInput", r"'team=\udcff' is not valid Unicode"),
+    ),
     Refusal("unknown chunker", ("docs", "--chunker", "axe", *HASHING), 2, "InvalidInput", "axe"),
     Refusal(
         "unknown unit", ("docs", "--chunk-unit", "pages", *HASHING), 2, "InvalidInput", "length"
@@ -291,6 +303,42 @@ def test_an_unforeseen_error_is_a_sentence_and_a_traceback_only_when_asked_for(
     assert not (folder / "i").exists()
 
 
+def test_a_log_that_cannot_be_written_is_passed_over_in_silence(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = list(logging.root.handlers), logging.root.level, logging.raiseExceptions
+    try:
+        route_logs(folder / "no such folder" / "worker.log")
+        logging.getLogger("temporalio").warning("the disk is full")
+    finally:
+        logging.basicConfig(handlers=before[0], level=before[1], force=True)
+        logging.raiseExceptions = before[2]
+    assert ("", "") == capsys.readouterr()
+
+
+def test_every_spelling_of_an_index_folder_is_the_same_index(folder: Path) -> None:
+    (folder / "real").mkdir()
+    (folder / "link").symlink_to("real")
+    names = ("real", "./real", "link", str(folder / "link"), file_uri(folder / "link"))
+    assert {file_uri(folder / "real")} == {IndexFolder.at(name).uri for name in names}
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("place", ["", " ", "http://host/i"])
+@pytest.mark.parametrize("verb", [["run", "docs", *HASHING], ["search", "moon"], ["status"]])
+def test_an_index_that_is_no_folder_is_refused(
+    capsys: pytest.CaptureFixture[str], verb: list[str], place: str
+) -> None:
+    assert 2 == main([*verb, "--index", place])
+    assert "index" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_address_that_is_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == main(["worker", "--address", "bad address", "--role", "workflows"])
+    assert "'bad address' is no address of a Temporal server" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("folder")
 def test_a_worker_that_lacks_something_says_what(capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == main(["worker", "--role", "cook"])
@@ -310,3 +358,20 @@ def test_a_list_that_warns_is_run_all_the_same(
     assert 1 == json.loads(out)["counts"]["added"]
     assert "warning: " in err
     assert "max_depth 2" in err
+
+
+@pytest.mark.parametrize("suffix", ["vectors", "rows"])
+def test_doctor_reads_every_file_of_an_index(
+    folder: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    main(["run", "docs", "--index", "i", *HASHING])
+    capsys.readouterr()
+    main(["doctor", "--index", "i", "--json"])
+    assert said(capsys)["findings"][-1]["ok"]
+    (segment,) = (folder / "i" / "segments").glob(f"*.{suffix}")
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    assert 1 == main(["doctor", "--index", "i", "--json"])
+    finding = said(capsys)["findings"][-1]
+    assert (False, True) == (finding["ok"], segment.name in finding["detail"])

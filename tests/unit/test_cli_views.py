@@ -14,11 +14,11 @@ from rich.console import Console
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
+from durable_ingest.cli.commands.search import snippet
 from durable_ingest.cli.exits import ExitCode
 from durable_ingest.cli.following import troubles
 from durable_ingest.cli.pace import Pace, spoken_duration
 from durable_ingest.cli.reports import SavedReport, document_of, exit_code_of, save, text_of
-from durable_ingest.cli.searching import snippet
 from durable_ingest.cli.terminal import Terminal, printable
 from durable_ingest.cli.views import BarView, LineView, line_of
 from durable_ingest.models import Counts, ErrorRow, IngestReport, Progress

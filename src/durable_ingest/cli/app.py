@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from durable_ingest import __version__
-from durable_ingest.cli import controlling, examining, running, searching, serving
-from durable_ingest.cli.exits import MEANINGS
+from durable_ingest.cli.commands import doctor, job, search, serve
+from durable_ingest.cli.commands import run as run_commands
+from durable_ingest.cli.exits import MEANINGS, ExitCode
+from durable_ingest.cli.failures import Failure, failure_of
 from durable_ingest.cli.guard import DEBUG
+from durable_ingest.cli.terminal import Terminal
 
 __all__ = ["app", "run"]
 
@@ -49,16 +52,16 @@ def prepare(
     DEBUG.set(debug)
 
 
-app.command("run")(running.run)
-app.command("search")(searching.search)
-app.command("worker")(serving.worker)
-app.command("start")(running.start)
-app.command("status")(controlling.status)
-app.command("pause")(controlling.pause)
-app.command("resume")(controlling.resume)
-app.command("cancel")(controlling.cancel)
-app.command("doctor")(examining.doctor)
-app.command("devserver")(serving.devserver)
+app.command("run")(run_commands.run)
+app.command("search")(search.search)
+app.command("worker")(serve.worker)
+app.command("start")(run_commands.start)
+app.command("status")(job.status)
+app.command("pause")(job.pause)
+app.command("resume")(job.resume)
+app.command("cancel")(job.cancel)
+app.command("doctor")(doctor.doctor)
+app.command("devserver")(serve.devserver)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -66,5 +69,22 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments), prog_name="durable-ingest")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        failure = _failure_before_the_verb(end, code)
+        if failure is not None and "--json" in arguments:
+            Terminal(as_json=True).emit(failure.document())
+        return code
     return 0
+
+
+def _failure_before_the_verb(end: SystemExit, code: int) -> Failure | None:
+    """What typer ended the process for; None when a command ran and spoke for itself."""
+    cause = end.__context__
+    if isinstance(cause, typer.Exit):
+        interrupted = isinstance(cause.__cause__, KeyboardInterrupt)
+        return failure_of(cause.__cause__) if interrupted and cause.__cause__ else None
+    # typer's classes of usage errors are private; all of them can say what is wrong.
+    spoken = getattr(cause, "format_message", None)
+    if code != ExitCode.USAGE or spoken is None:
+        return None
+    return Failure(ExitCode.USAGE, "InvalidInput", spoken())

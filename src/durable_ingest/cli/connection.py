@@ -45,6 +45,11 @@ async def connect_by_profile(
         )
     except (DurableIngestError, OSError):
         raise
+    except ValueError as error:
+        raise InvalidInput(
+            f"{target_host or 'the address of the profile'!r} is no address of a Temporal server "
+            f"({error}): write HOST:PORT"
+        ) from error
     except Exception as error:
         # The SDK's class for a wrong profile or file is private.
         if type(error).__name__ != "ConfigError":

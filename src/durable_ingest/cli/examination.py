@@ -159,12 +159,15 @@ def _no_hub() -> Iterator[None]:
 
 def _index(place: str) -> Line:
     try:
-        info = describe(IndexFolder.at(place))
+        info = describe(IndexFolder.at(place), verify=True)
     except DurableIngestError as error:
         return Line(f"index {place}", ok=False, needed=True, detail=str(error))
     return Line(
         f"index {place}",
         ok=True,
         needed=True,
-        detail=f"{info.documents} documents, {info.chunks} chunks, made with {info.settings.model}",
+        detail=(
+            f"{info.documents} documents, {info.chunks} chunks, made with {info.settings.model}; "
+            "every file has the digest that it was written with"
+        ),
     )

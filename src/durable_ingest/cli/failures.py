@@ -6,7 +6,7 @@ import errno
 from dataclasses import dataclass
 
 from durable_ingest.cli.exits import ExitCode, Interrupted, code_of, code_of_name
-from durable_ingest.errors import DurableIngestError
+from durable_ingest.errors import DurableIngestError, SourceRefused
 
 __all__ = ["Failure", "failure_of"]
 
@@ -33,6 +33,8 @@ class Failure:
 def failure_of(error: BaseException) -> Failure:
     """Find the sentence in an error; what nobody foresaw is named as unexpected."""
     name = type(error).__name__
+    if isinstance(error, SourceRefused):
+        return Failure(code_of(error), name, f"{error} (rule {error.rule})")
     if isinstance(error, DurableIngestError | Interrupted):
         return Failure(code_of(error), name, str(error))
     if isinstance(error, KeyboardInterrupt):
@@ -42,7 +44,7 @@ def failure_of(error: BaseException) -> Failure:
     family = type(error).__module__.partition(".")[0]
     if family == "temporalio":
         return _of_temporal(error)
-    if family in {"pydantic", "pydantic_core"}:
+    if family in {"pydantic", "pydantic_core", "pydantic_settings"}:
         return _of_validation(error)
     return _of_python(error)
 
@@ -112,7 +114,8 @@ def _of_validation(error: BaseException) -> Failure:
     from pydantic import ValidationError  # noqa: PLC0415 - loaded already
 
     if not isinstance(error, ValidationError):
-        return Failure(ExitCode.USAGE, "InvalidInput", str(error))
+        reason = f": {error.__cause__}" if error.__cause__ else ""
+        return Failure(ExitCode.USAGE, "InvalidInput", f"{error}{reason}")
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or error.title
     return Failure(

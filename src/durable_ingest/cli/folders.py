@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,17 @@ _FOREIGN = ("file:", "collection:")
 
 
 def index_uri(place: str) -> str:
-    """The address of an index: a path becomes a `file:` URI, an address stays as it is."""
+    """The address of an index: a path becomes a `file:` URI, an address stays as it is.
+
+    Raises:
+        InvalidInput: It names nothing, or has the scheme of another kind of place.
+    """
+    if not place.strip():
+        raise InvalidInput("--index is empty: name the folder of the index")
+    if "://" in place and not place.startswith(_FOREIGN):
+        raise InvalidInput(
+            f"index {place!r} is no folder: give a path, file:///PATH or collection:NAME"
+        )
     return place if place.startswith(_FOREIGN) else file_uri(Path(place).expanduser())
 
 
@@ -60,7 +71,8 @@ class IndexFolder:
                 f"index {place!r} is no folder of this machine: give a path, or a Temporal profile "
                 "with `--profile`"
             )
-        return cls(path_of(uri))
+        # With links followed: whatever spelling names the folder, its job is the same one.
+        return cls(Path(os.path.realpath(path_of(uri))))
 
     @property
     def uri(self) -> str:

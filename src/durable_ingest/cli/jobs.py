@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class JobOptions:
     metadata: Sequence[str] = ()
     bulk_size: int | None = None
     window: int | None = None
+    max_document_bytes: int | None = None
     verify_content: bool = False
     keep_vanished: bool = False
 
@@ -63,6 +64,13 @@ class Job:
     roots: list[Path]
     warnings: list[str]
     listed: bool
+
+    def written_to(self, uri: str) -> Job:
+        """The same job for an index by another spelling of its address."""
+        request = self.request.model_copy(
+            update={"index": self.request.index.model_copy(update={"uri": uri})}
+        )
+        return replace(self, request=request)
 
 
 def build_job(options: JobOptions) -> Job:
@@ -121,7 +129,8 @@ def _changes(options: JobOptions, request: IngestRequest) -> dict[str, Any]:
         "delete_vanished": not options.keep_vanished,
         "verify_content": options.verify_content,
     }
-    changes |= _given({"bulk_size": options.bulk_size, "window": options.window})
+    names = ("bulk_size", "window", "max_document_bytes")
+    changes |= _given({name: getattr(options, name) for name in names})
     return changes
 
 
@@ -148,13 +157,17 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, MetadataValue]:
     stands in double quotes.
 
     Raises:
-        InvalidInput: One has no `=` or no key.
+        InvalidInput: One has no `=`, no key, or is no valid Unicode.
     """
     out: dict[str, MetadataValue] = {}
     for pair in pairs:
         key, found, text = pair.partition("=")
         if not found or not key.strip():
             raise InvalidInput(f"{pair!r} must be written as key=value")
+        try:
+            pair.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"{pair!r} is not valid Unicode: {error.reason}") from error
         value = _scalar(text)
         before = out.get(key)
         if before is None:
@@ -179,6 +192,8 @@ def settings_for(
     given = WorkerSettings()
     roots = [*job.roots, *(path.expanduser().absolute() for path in allow_root)]
     changes: dict[str, Any] = {"allowed_roots": (*given.allowed_roots, *roots)}
+    # On this machine the user is who sets the worker's limit too.
+    changes["max_document_bytes"] = max(given.max_document_bytes, job.request.max_document_bytes)
     if allow_private:
         changes["allow_private_addresses"] = True
     return given.model_copy(update=changes)

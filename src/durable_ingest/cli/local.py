@@ -7,7 +7,7 @@ import os
 import signal
 from contextlib import suppress
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
 from durable_ingest.artifacts.local import LocalArtifacts
 from durable_ingest.cli.exits import Interrupted
@@ -77,6 +77,9 @@ def run_locally(
             folder.forget()
             # The job they served is over. Still before `stop`: the next run may begin after it.
             folder.tidy()
+        except WorkflowFailureError:
+            folder.forget()  # it is over too: nothing is left that could be gone on with
+            raise
         finally:
             server.stop()
     return saved

@@ -33,6 +33,9 @@ def route_logs(file: Path | None = None, *, on_screen: bool = False) -> None:
         )
     else:
         handler = logging.NullHandler()
+    if not DEBUG.get():
+        # A log that cannot be written, as on a full disk, is no trouble of the command's user.
+        logging.raiseExceptions = False
     handler.setFormatter(logging.Formatter(_FORMAT))
     level = logging.INFO if DEBUG.get() else logging.WARNING
     logging.basicConfig(handlers=[handler], level=level, force=True)

@@ -19,6 +19,7 @@ __all__ = [
     "Index",
     "Input",
     "KeepVanished",
+    "MaxDocumentBytes",
     "Metadata",
     "Model",
     "Profile",
@@ -154,6 +155,16 @@ Window: TypeAlias = Annotated[
         max=100,
         metavar="N",
         help="Batches in flight.  [default: 4]",
+        show_default=False,
+    ),
+]
+MaxDocumentBytes: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-document-bytes",
+        min=1,
+        metavar="N",
+        help="Longer documents become failed ones.  [default: 33554432]",
         show_default=False,
     ),
 ]

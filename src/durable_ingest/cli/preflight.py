@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+from pathlib import Path
 
 from durable_ingest import registry
 from durable_ingest.cli.folders import IndexFolder
@@ -13,7 +15,10 @@ from durable_ingest.errors import (
     InvalidInput,
     MissingExtra,
     RunConflict,
+    SourceUnreadable,
 )
+from durable_ingest.ids import path_of
+from durable_ingest.models import DocumentRef
 from durable_ingest.pipeline.discovering import discover
 from durable_ingest.pipeline.recipe import index_settings
 from durable_ingest.pipeline.resources import Resources
@@ -26,7 +31,7 @@ _LIBRARIES = {"sentence-transformers": "sentence_transformers"}
 
 
 def check_job(job: Job, folder: IndexFolder, settings: WorkerSettings) -> None:
-    """Check sources, embedder and index of a job that is to run on this machine.
+    """Check sources, embedder, chunker and index of a job that is to run on this machine.
 
     Raises:
         TerminalError: One of them cannot serve; nothing was written.
@@ -35,7 +40,9 @@ def check_job(job: Job, folder: IndexFolder, settings: WorkerSettings) -> None:
     try:
         _check_sources(job, resources)
         _check_library(job)
-        info = resources.embedder(job.request.embedder).describe()
+        embedder = resources.embedder(job.request.embedder)
+        info = embedder.describe()
+        resources.recipe(job.request.chunker, job.request.embedder, info, embedder.tokenizer_json())
     finally:
         resources.close()
     _check_folder(folder)
@@ -43,10 +50,33 @@ def check_job(job: Job, folder: IndexFolder, settings: WorkerSettings) -> None:
 
 
 def _check_sources(job: Job, resources: Resources) -> None:
-    """Look for a first document of each target; of a list, for one at all."""
+    """Look for a first document of each target that may be read; of a list, for one at all."""
     groups = [job.request.sources] if job.listed else [[spec] for spec in job.request.sources]
     for group in groups:
-        next(discover(group, resources.source), None)
+        shut: list[DocumentRef] = []
+        for item in discover(group, resources.source):
+            if not isinstance(item, DocumentRef) or _is_open(item):
+                break
+            shut.append(item)
+        else:
+            if shut:
+                raise SourceUnreadable(
+                    f"no permission to read {str(_path_of(shut[0]))!r}, nor any other document "
+                    f"there ({len(shut)} in all)"
+                    if shut[1:]
+                    else f"no permission to read {str(_path_of(shut[0]))!r}"
+                )
+
+
+def _is_open(document: DocumentRef) -> bool:
+    path = _path_of(document)
+    return path is None or os.access(path, os.R_OK)
+
+
+def _path_of(document: DocumentRef) -> Path | None:
+    """Where the document lies, None when it is no file."""
+    place = document.location or document.uri
+    return path_of(place) if place.startswith("file:") else None
 
 
 def _check_library(job: Job) -> None:

@@ -52,6 +52,7 @@ def _run(job: Job, index: str, place: Place, terminal: Terminal) -> SavedReport:
 
         return run_remotely(job, place.profile, place.task_queue, terminal)
     folder = IndexFolder.at(index)
+    job = job.written_to(folder.uri)
     settings = settings_for(job, allow_root=place.allow_root, allow_private=place.allow_private)
     check_job(job, folder, settings)
     if place.in_process:

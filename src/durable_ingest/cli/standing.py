@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from durable_ingest import registry
 from durable_ingest.cli.exits import ExitCode
@@ -13,7 +13,10 @@ from durable_ingest.cli.terminal import Terminal
 from durable_ingest.devserver import ServerAddress
 from durable_ingest.errors import IndexMissing
 from durable_ingest.models import Progress
-from durable_ingest.ports import Store, StoreInfo
+from durable_ingest.ports import StoreInfo
+
+if TYPE_CHECKING:
+    from durable_ingest.stores.faiss import FaissStore
 
 __all__ = ["show_index"]
 
@@ -49,16 +52,20 @@ def show_index(place: str, terminal: Terminal) -> ExitCode:
     return ExitCode.GOOD
 
 
-def describe(folder: IndexFolder) -> StoreInfo:
+def describe(folder: IndexFolder, *, verify: bool = False) -> StoreInfo:
     """Settings and counts of an index.
+
+    Args:
+        folder: Where it is.
+        verify: Read every file of it and compare the digests.
 
     Raises:
         IndexMissing: There is none.
         IndexDamaged: It is not what was written.
     """
-    store: Store = registry.load("stores", "faiss").open(folder.path, read_only=True)
+    store: FaissStore = registry.load("stores", "faiss").open(folder.path, read_only=True)
     try:
-        return store.info()
+        return store.verify() if verify else store.info()
     finally:
         store.close()
 

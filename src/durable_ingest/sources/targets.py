@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import AliasChoices, Field
 
-from durable_ingest.errors import InvalidInput, SourceMissing, SourceRefused, SourceUnreadable
+from durable_ingest.errors import InvalidInput, SourceRefused, SourceUnreadable
 from durable_ingest.http import check_url
 from durable_ingest.ids import canonical_uri, file_uri
 from durable_ingest.models import (
@@ -27,6 +27,7 @@ from durable_ingest.sources.checking import check_against, spoken_key
 from durable_ingest.sources.input_files import InputFile, Key
 from durable_ingest.sources.json_files import load_json
 from durable_ingest.sources.media_types import check_declared
+from durable_ingest.sources.reading import translate_error
 from durable_ingest.sources.selection import literal_uri, parse_options, parse_selection
 from durable_ingest.sources.yaml_files import load_yaml
 
@@ -83,8 +84,10 @@ def parse_target(text: str, *, base: Path) -> SourceSpec:
     spec = _spec_of(text, base)
     if spec.kind == "files":
         place = parse_selection(spec.uri).root
-        if not os.path.lexists(place):
-            raise SourceMissing(f"there is no file or folder {str(place)!r}")
+        try:
+            place.lstat()
+        except OSError as error:
+            raise translate_error(place, error) from error
         # A link that leads nowhere is found out when it is read.
         if os.path.exists(place) and not os.access(place, os.R_OK):  # noqa: PTH110 - see access()
             raise SourceUnreadable(f"no permission to read {str(place)!r}")

@@ -101,15 +101,17 @@ def send(verb: str, index: str, profile: str | None, terminal: Terminal) -> Exit
     """
     if profile is None:
         folder = IndexFolder.at(index)
+        uri = folder.uri
         route_logs(folder.log if folder.server.is_dir() else None)
         sent = _send_here(verb, folder, terminal)
     else:
+        uri = index_uri(index)
         route_logs()
-        sent = asyncio.run(_send_there(verb, index, profile))
+        sent = asyncio.run(_send_there(verb, uri, profile))
     terminal.show(_DONE[verb] if sent.report is None else f"cancelled: {_kept(sent.report)}")
     terminal.emit(
         {
-            "workflow_id": workflow_id(index_uri(index)),
+            "workflow_id": workflow_id(uri),
             "sent": verb,
             "progress": None if sent.progress is None else sent.progress.model_dump(mode="json"),
             "report": None if sent.report is None else sent.report.model_dump(mode="json"),
@@ -123,9 +125,9 @@ def _kept(report: IngestReport) -> str:
     return f"{counts.documents - counts.pending} documents done, {counts.pending} not reached"
 
 
-async def _send_there(verb: str, index: str, profile: str) -> Sent:
+async def _send_there(verb: str, uri: str, profile: str) -> Sent:
     client = await connect_by_profile(profile, task_queue=TASK_QUEUE)
-    handle = await _unfinished(client, index_uri(index))
+    handle = await _unfinished(client, uri)
     await handle.signal(_SIGNALS[verb])
     return Sent(progress=await progress_of(handle))
 

@@ -48,6 +48,7 @@ def run(
     metadata: given.Metadata = None,
     bulk_size: given.BulkSize = None,
     window: given.Window = None,
+    max_document_bytes: given.MaxDocumentBytes = None,
     verify_content: given.VerifyContent = False,
     keep_vanished: given.KeepVanished = False,
 ) -> ExitCode:
@@ -73,6 +74,7 @@ def run(
         metadata or (),
         bulk_size,
         window,
+        max_document_bytes,
         verify_content,
         keep_vanished,
     )
@@ -98,6 +100,7 @@ def start(
     metadata: given.Metadata = None,
     bulk_size: given.BulkSize = None,
     window: given.Window = None,
+    max_document_bytes: given.MaxDocumentBytes = None,
     verify_content: given.VerifyContent = False,
     keep_vanished: given.KeepVanished = False,
 ) -> ExitCode:
@@ -122,6 +125,7 @@ def start(
         metadata or (),
         bulk_size,
         window,
+        max_document_bytes,
         verify_content,
         keep_vanished,
     )

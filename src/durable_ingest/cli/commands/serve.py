@@ -88,7 +88,7 @@ def worker(
 
     Everything else comes from DURABLE_INGEST_* variables.
     """
-    from durable_ingest.cli.work import Work, run_worker  # noqa: PLC0415 - --help stays light
+    from durable_ingest.cli.workers import Work, run_worker  # noqa: PLC0415 - --help stays light
 
     work = Work(
         profile=profile,

@@ -23,7 +23,7 @@ def status(
     """
     terminal = Terminal(as_json=as_json)
     if profile is not None:
-        from durable_ingest.cli.control import show_job  # noqa: PLC0415 - --help stays light
+        from durable_ingest.cli.messages import show_job  # noqa: PLC0415 - --help stays light
 
         return show_job(index, profile, terminal)
     from durable_ingest.cli.standing import show_index  # noqa: PLC0415 - --help stays light
@@ -39,7 +39,7 @@ def pause(
     as_json: given.AsJson = False,
 ) -> ExitCode:
     """Let the job of an index start no further batch; those in flight finish."""
-    from durable_ingest.cli.control import send  # noqa: PLC0415 - --help stays light
+    from durable_ingest.cli.messages import send  # noqa: PLC0415 - --help stays light
 
     return send("pause", index, profile, Terminal(as_json=as_json))
 
@@ -52,7 +52,7 @@ def resume(
     as_json: given.AsJson = False,
 ) -> ExitCode:
     """Let a paused job go on."""
-    from durable_ingest.cli.control import send  # noqa: PLC0415 - --help stays light
+    from durable_ingest.cli.messages import send  # noqa: PLC0415 - --help stays light
 
     return send("resume", index, profile, Terminal(as_json=as_json))
 
@@ -65,6 +65,6 @@ def cancel(
     as_json: given.AsJson = False,
 ) -> ExitCode:
     """End the job of an index for good; what it has committed stays."""
-    from durable_ingest.cli.control import send  # noqa: PLC0415 - --help stays light
+    from durable_ingest.cli.messages import send  # noqa: PLC0415 - --help stays light
 
     return send("cancel", index, profile, Terminal(as_json=as_json))

@@ -1,0 +1,1 @@
+"""The verbs: options and help of each, and which part does the work."""
