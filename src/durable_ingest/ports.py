@@ -4,6 +4,8 @@ Stages know these protocols only. An adapter is one file that fulfils one of the
 `durable_ingest.registry`, and one test class that inherits the port's contract suite from
 `durable_ingest.conformance`.
 
+One file on purpose: it is the whole vocabulary of the ingestion half, read at one go.
+
 All methods are synchronous; activities run them in threads. Implementations must be usable from
 several threads one call at a time unless they say more.
 """
@@ -406,6 +408,14 @@ class Store(Protocol):
 
     def known_vectors(self, keys: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Vectors of those keys that the store holds, `(dimension,)` float32 each."""
+        ...
+
+    def check(self) -> None:
+        """Make sure that stored bytes are what was written; cheap when done before.
+
+        Raises:
+            IndexDamaged: They are not; nothing should be built on them.
+        """
         ...
 
     def commit(self, batch: CommitBatch) -> CommitResult:

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from durable_ingest import Index, aingest, ingest
-from durable_ingest.errors import IndexMismatch, IndexMissing, InvalidInput, SourceMissing
+from durable_ingest.errors import (
+    IndexDamaged,
+    IndexMismatch,
+    IndexMissing,
+    InvalidInput,
+    SourceMissing,
+)
 from durable_ingest.ids import file_uri
 from durable_ingest.models import (
     ChunkerSpec,
@@ -174,3 +180,24 @@ def test_a_request_is_held_to_the_workers_own_size_limit(docs: Path, tmp_path: P
     report = run(docs, tmp_path / "index", settings=settings)
     assert ["DocumentTooLarge"] * 2 == [row.error_type for row in report.errors]
     assert (1, 2) == (report.counts.added, report.counts.failed)
+
+
+@pytest.mark.parametrize("kind", ["vectors", "rows"])
+@pytest.mark.parametrize("how", ["flipped", "missing"])
+def test_a_damaged_index_is_refused_and_stays_as_it_is(
+    docs: Path, tmp_path: Path, kind: str, how: str
+) -> None:
+    index = tmp_path / "index"
+    run(docs, index)
+    (segment,) = (index / "segments").glob(f"*.{kind}")
+    if how == "missing":
+        segment.unlink()
+    else:
+        data = bytearray(segment.read_bytes())
+        data[len(data) // 2] ^= 1
+        segment.write_bytes(data)
+    (docs / "d.md").write_text("Elms are rare.\n")
+    commits = sorted((index / "commits").iterdir())
+    with pytest.raises(IndexDamaged, match=segment.name):
+        run(docs, index)
+    assert commits == sorted((index / "commits").iterdir())

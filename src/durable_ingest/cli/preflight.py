@@ -115,6 +115,7 @@ def _check_index(job: Job, folder: IndexFolder, wanted: IndexSettings) -> None:
         return
     try:
         found = store.info().settings
+        store.check()
     finally:
         store.close()
     if found == wanted:

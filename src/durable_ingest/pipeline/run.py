@@ -187,6 +187,7 @@ class _Run:
         self.store = self.resources.store(
             self.request.index, create=(self.info, self.request.embedder)
         )
+        self.store.check()
         self.stage = EmbeddingStage(
             self.resources.embedder(self.request.embedder),
             self.recipe.prompt,

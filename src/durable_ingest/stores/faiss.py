@@ -257,6 +257,14 @@ class FaissStore:
             )
         return self._session.commit(prepare_batch(batch, self._settings))
 
+    def check(self) -> None:
+        """Compare the digest of every segment, once per process.
+
+        Raises:
+            IndexDamaged: One is missing or not what was written.
+        """
+        self._session.check()
+
     def verify(self) -> StoreInfo:
         """Read every byte of the index and check it against the log.
 

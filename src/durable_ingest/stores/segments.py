@@ -73,6 +73,29 @@ class Segments:
         """Make the names of all segments durable."""
         self._files.sync_directory(self._directory)
 
+    def check(self, name: str) -> None:
+        """Make sure that a segment is there and, once per process, what was written.
+
+        Raises:
+            IndexDamaged: It is not.
+        """
+        if name not in self._verified:
+            self._digest_of(name)
+        elif not self._files.exists(self.path(name)):
+            raise damaged(self.path(name), "it is missing")
+
+    def _digest_of(self, name: str) -> memoryview:
+        path = self.path(name)
+        try:
+            data = self._files.mapped(path)
+        except FileNotFoundError as error:
+            raise damaged(path, "it is missing") from error
+        if name not in self._verified:
+            if not name.startswith(f"{hashlib.sha256(data).hexdigest()}."):
+                raise damaged(path, "its bytes do not have the digest that is its name")
+            self._verified.add(name)
+        return data
+
     def read(self, name: str) -> bytes:
         """The content of a segment, verified.
 
@@ -107,18 +130,10 @@ class Segments:
         Raises:
             IndexDamaged: It is missing or not what was written.
         """
-        path = self.path(name)
-        try:
-            data = self._files.mapped(path)
-        except FileNotFoundError as error:
-            raise damaged(path, "it is missing") from error
-        if name not in self._verified:
-            if not name.startswith(f"{hashlib.sha256(data).hexdigest()}."):
-                raise damaged(path, "its bytes do not have the digest that is its name")
-            self._verified.add(name)
+        data = self._digest_of(name)
         width = self._dimension * _FLOAT.itemsize
         if len(data) % width:
-            raise damaged(path, f"its length is no multiple of {width} bytes")
+            raise damaged(self.path(name), f"its length is no multiple of {width} bytes")
         numbers = np.frombuffer(data, dtype=_FLOAT).reshape(-1, self._dimension)
         return numbers.astype(np.float32, copy=False)
 

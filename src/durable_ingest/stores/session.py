@@ -26,7 +26,7 @@ from durable_ingest.stores.manifest import Manifest, explaining_permissions
 from durable_ingest.stores.recovery import Recovery
 from durable_ingest.stores.segments import Segments
 from durable_ingest.stores.vectors import VectorIndex
-from durable_ingest.stores.verification import verify_index
+from durable_ingest.stores.verification import check_segments, verify_index
 from durable_ingest.stores.writing import LookupsBehind, Writer
 
 _T = TypeVar("_T")
@@ -122,6 +122,12 @@ class Session:
             self._require_open()
             self._sweep()
             return self._commit(batch)
+
+    def check(self) -> None:
+        """Check all segments; see `check_segments`."""
+        with self._guard:
+            self._require_open()
+            check_segments(self._log, self.segments)
 
     def verify(self) -> Standing:
         """Check everything; see `verify_index`."""

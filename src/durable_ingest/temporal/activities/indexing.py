@@ -84,6 +84,7 @@ class IndexingActivities:
     def _plan(self, job: PlanInput, heart: Pulse) -> Planned:
         request = job.request
         store = self._resources.store(request.index, create=(job.embedder, request.embedder))
+        store.check()
         spec = RecipeSpec(chunker=request.chunker, embedder=request.embedder, info=job.embedder)
         recipe = recipe_of(self._resources, self._artifacts, spec)
         planner = Planner(store.states, recipe.fingerprint, request.verify_content)
