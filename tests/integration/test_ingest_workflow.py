@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
@@ -35,6 +35,8 @@ from tests.support.sites import Site
 
 HASHING = EmbedderSpec(kind="hashing", model="hashing", dimension=64)
 CUT = ChunkerSpec(size=200, length="characters")
+
+RUNNING = WorkflowExecutionStatus.RUNNING
 
 Working = Callable[[IngestRequest], AbstractAsyncContextManager[None]]
 
@@ -274,7 +276,11 @@ async def test_hours_of_waiting_for_a_site_pass_in_no_time(
     )
     async with working(request):
         handle, _ = await start_ingest(client, request, task_queue=queue)
+        waiting = 0
+        while not waiting and (await handle.describe()).status is RUNNING:
+            waiting = (await progress_of(handle)).deferred
         report = await asyncio.wait_for(handle.result(), 60)
+    assert 1 == waiting
     assert 2 == report.counts.added
     assert 4 == site.requests("/page")
     assert timedelta(hours=6) <= report_length(report)

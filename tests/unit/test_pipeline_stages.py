@@ -21,6 +21,7 @@ from durable_ingest.ids import sha256
 from durable_ingest.models import (
     DocumentRef,
     DocumentState,
+    EmbedderInfo,
     ErrorRow,
     PlannedDocument,
     SourceSpec,
@@ -40,8 +41,9 @@ from durable_ingest.pipeline.batches import (
 from durable_ingest.pipeline.discovering import discover
 from durable_ingest.pipeline.fetching import Fetcher
 from durable_ingest.pipeline.planning import RACY_NS, Planner, batches
-from durable_ingest.pipeline.recipe import document_fingerprint
-from durable_ingest.ports import DocumentSource, Fetched, Unchanged
+from durable_ingest.pipeline.preparing import Preparer
+from durable_ingest.pipeline.recipe import Recipe, document_fingerprint
+from durable_ingest.ports import Chunk, DocumentSource, Fetched, Unchanged
 
 RECIPE = "recipe"
 SECOND = 1_000_000_000
@@ -242,6 +244,30 @@ def test_not_modified_is_believed_only_for_the_same_recipe() -> None:
     other = state_of(ref("a"), fingerprint="other")
     anew = fetch(shelf, [PlannedDocument(ref=ref("a"), known=other)])
     assert [b"whole"] == [item.content for item in anew.documents]
+
+
+# --- preparing -------------------------------------------------------------------------------
+
+
+@dataclass
+class Stumbling:
+    """A chunker with a bug that one document meets."""
+
+    fingerprint: str = "stumbling"
+
+    def chunk(self, text: str, *, media_type: str, title: str | None = None) -> list[Chunk]:
+        return [Chunk(text, 0, len(text))] if 1 // text.count("a") else []
+
+
+def test_a_document_that_meets_a_bug_is_a_row_and_the_others_go_on() -> None:
+    shelf = Shelf(answers={"good": fetched(b"a"), "odd": fetched(b"b"), "fine": fetched(b"a")})
+    batch = fetch(shelf, [PlannedDocument(ref=ref(uri)) for uri in shelf.answers])
+    info = EmbedderInfo(fingerprint="f", model="m", dimension=1)
+    prepared = Preparer(Recipe(Stumbling(), None, info, "", RECIPE)).prepare(batch)
+    assert ["good", "fine"] == [record.state.document_id for record in prepared.records]
+    (row,) = prepared.remainder.errors
+    assert ("odd", "chunk", "ConversionFailed") == (row.uri, row.stage, row.error_type)
+    assert "unexpected ZeroDivisionError" in row.message
 
 
 # --- between stages --------------------------------------------------------------------------

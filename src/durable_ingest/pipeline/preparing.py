@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from durable_ingest.converters import converter_for
-from durable_ingest.errors import TerminalError
+from durable_ingest.errors import ConversionFailed, TerminalError, TransientError
 from durable_ingest.ids import chunk_ids, vector_key
 from durable_ingest.models import ChunkRow, Conversion, DocumentRecord, DocumentState
 from durable_ingest.pipeline.batches import FetchedBatch, FetchedDocument, PreparedBatch
 from durable_ingest.pipeline.discovering import error_row
 from durable_ingest.pipeline.recipe import Recipe, document_fingerprint, embedding_input
 from durable_ingest.ports import Chunk, Tick
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,12 @@ class Preparer:
                 truncated += self._too_long(chunks)
             except TerminalError as error:
                 errors.append(error_row(uri, stage, error))
+            except (MemoryError, TransientError):
+                raise
+            except Exception as error:
+                log.warning("cannot %s %r", stage, uri, exc_info=True)
+                failed = ConversionFailed(f"unexpected {type(error).__name__}: {error}")
+                errors.append(error_row(uri, stage, failed))
             if tick is not None:
                 tick(done)
         remainder = batch.remainder.model_copy(update={"errors": errors})

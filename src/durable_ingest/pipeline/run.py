@@ -216,7 +216,7 @@ class _Run:
             )
             deleted, _ = delete(self.store, lost, first_run_id=self.run_id, ordinal=self.ordinal)
             self.counts = self.counts.plus(Counts(deleted=deleted))
-        self.observe(Progress(status="done", counts=self.counts, planned=len(seen)))
+        self.observe(Progress(status="done", counts=self.counts, planned=self.counts.documents))
         return IngestReport(
             counts=self.counts,
             errors=self.errors[:INLINE_ERRORS],

@@ -1,4 +1,8 @@
-"""The workflow that takes documents to an index, batch by batch."""
+"""The workflow that takes documents to an index, batch by batch.
+
+Longer than other modules on purpose: what a run may do next depends on all of its state, and is
+read most safely in one place.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -78,6 +82,7 @@ class IngestDocuments:
         self._committed = request.cursor.ordinal if request.cursor else 0
         self._deferred: list[ArtifactRef] = list(request.cursor.deferred) if request.cursor else []
         self._retry_after = request.cursor.retry_after if request.cursor else 0.0
+        self._waiting = 0
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self._committing: int | None = None
         self._failure: BaseException | None = None
@@ -135,7 +140,7 @@ class IngestDocuments:
                 "planned": self._planned or self._counts.documents,
                 "batches": cursor.batches if cursor else 0,
                 "batches_done": min(self._committed, cursor.batches) if cursor else 0,
-                "deferred": len(self._deferred),
+                "deferred": len(self._deferred) + self._waiting,
             }
         )
 
@@ -237,6 +242,7 @@ class IngestDocuments:
             if not self._deferred or self._cancelled:
                 break
             waiting, self._deferred = self._deferred, []
+            self._waiting = len(waiting)
             pause = max(self._retry_after, FIRST_RETRY * 2**round_)
             self._retry_after = 0.0
             await self._sleep(pause)
@@ -245,6 +251,7 @@ class IngestDocuments:
                 if not await self._slot():
                     self._deferred += waiting[position:]
                     break
+                self._waiting -= 1
                 self._start(cursor, ordinal, documents=documents, final=final)
                 ordinal += 1
             await self._drain()
