@@ -56,7 +56,7 @@ class DurableIngestPlugin(SimplePlugin):
             return super().configure_worker(config)
         if self._settings is not None and not config.get("activities"):
             # Only now: adapters are no business of a process that merely runs workflows.
-            from durable_ingest.temporal.worker import default_activities  # noqa: PLC0415
+            from durable_ingest.temporal.worker import default_activities  # noqa: PLC0415 - see above
 
             config["activities"] = default_activities(role, self._settings)
         return config

@@ -1,4 +1,7 @@
-"""Model files: where they are looked for, and that only the published bytes are taken."""
+"""Model files: where they are looked for, and that only the published bytes are taken.
+
+Long because the stand-in for the hub and all the places to look belong to one story.
+"""
 
 from __future__ import annotations
 
