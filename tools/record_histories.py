@@ -48,7 +48,7 @@ from tests.support.embeddings import running_service  # noqa: E402 - path above
 from tests.support.sites import running_site  # noqa: E402 - path above
 
 HISTORIES = HERE / "histories"
-VERSION = {names.INGEST_DOCUMENTS: 2, names.WORKSHOP_WORKFLOW: 1, names.WORKSHOP_WORKFLOW_CLASS: 1}
+VERSION = {names.INGEST_DOCUMENTS: 2, names.WORKSHOP_WORKFLOW: 2, names.WORKSHOP_WORKFLOW_CLASS: 2}
 HASHING = EmbedderSpec(kind="hashing", model="hashing", dimension=64)
 
 

@@ -11,10 +11,17 @@ from uuid import uuid4
 
 import pytest
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, Worker
 
 from durable_ingest.artifacts.local import LocalArtifacts
+from durable_ingest.ids import workflow_id
 from durable_ingest.models import Progress
 from durable_ingest.pipeline.index import Index
 from durable_ingest.pipeline.resources import Resources
@@ -169,7 +176,7 @@ async def test_bulk_size_is_the_number_of_sources_of_a_batch(
     job = original_input(pages, bulk_size=bulk_size)
     async with working():
         await run_workshop(client, queue, job)
-        child = client.get_workflow_handle(f"workshop-{queue}-documents")
+        child = client.get_workflow_handle(workflow_id(COLLECTION))
         progress: Progress = await child.query(PROGRESS, result_type=Progress)
     assert batches == progress.batches == progress.batches_done
 
@@ -247,4 +254,35 @@ async def test_histories_replay_from_the_servers_list(
     histories = client.list_workflows(query).map_histories()
     async with replayer.workflow_replay_iterator(histories) as results:
         replayed = {result.history.workflow_id: result.replay_failure async for result in results}
-    assert {f"workshop-{queue}": None, f"workshop-{queue}-documents": None} == replayed
+    assert {f"workshop-{queue}": None, workflow_id(COLLECTION): None} == replayed
+
+
+async def test_two_jobs_on_one_collection_do_not_write_at_once(
+    client: Client, queue: str, pages: Path, working: Working
+) -> None:
+    """The second is refused while the first one runs, whoever started it."""
+    job = original_input(pages)
+    async with working((Role.WORKFLOWS,)):
+        first = await client.start_workflow(
+            WORKSHOP_WORKFLOW, job, id=f"first-{queue}", task_queue=queue, result_type=str
+        )
+        child = client.get_workflow_handle(workflow_id(COLLECTION))
+        while not await is_running(child):
+            await asyncio.sleep(0.02)
+        with pytest.raises(WorkflowFailureError) as caught:
+            await client.execute_workflow(
+                WORKSHOP_WORKFLOW_CLASS, job, id=f"second-{queue}", task_queue=queue
+            )
+    assert "already started" in str(caught.value.cause)
+    async with working():
+        assert SENTENCE == await first.result()
+
+
+async def is_running(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether the job is there and under way."""
+    try:
+        return (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False

@@ -12,6 +12,7 @@ import pytest
 
 from durable_ingest.cli import main
 from durable_ingest.cli.folders import IndexFolder
+from durable_ingest.cli.guard import DEBUG
 from durable_ingest.cli.logs import route_logs
 from durable_ingest.ids import file_uri
 
@@ -314,6 +315,11 @@ def test_a_log_that_cannot_be_written_is_passed_over_in_silence(
         logging.basicConfig(handlers=before[0], level=before[1], force=True)
         logging.raiseExceptions = before[2]
     assert ("", "") == capsys.readouterr()
+
+
+def test_a_call_from_a_program_leaves_no_debug_behind(folder: Path) -> None:
+    assert main(["--debug", "search", "moon", "--index", str(folder / "none")]) != 0
+    assert not DEBUG.get()
 
 
 def test_every_spelling_of_an_index_folder_is_the_same_index(folder: Path) -> None:

@@ -7,6 +7,7 @@ durable-ingest` brings neither typer nor rich.
 from __future__ import annotations
 
 import atexit
+import contextvars
 import io
 import os
 import sys
@@ -29,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments behind the program's name; default: those of this process.
     """
     if argv is not None:
-        return _run(argv)
+        # In a context of its own: a program's next call must not inherit this one's --debug.
+        return contextvars.copy_context().run(_run, argv)
     ending = _Ending()
     # Registered before anything else is imported, so that it is called after all others.
     atexit.register(ending)

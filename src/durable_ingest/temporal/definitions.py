@@ -23,6 +23,8 @@ PASSTHROUGH: tuple[str, ...] = (
     "durable_ingest.models",
     # Exceptions must be the same classes inside and outside to be caught.
     "durable_ingest.errors",
+    # Pure functions of their arguments.
+    "durable_ingest.ids",
     # Typed stubs, constants and the option table: no state.
     "durable_ingest.temporal.contracts",
     "durable_ingest.temporal.names",

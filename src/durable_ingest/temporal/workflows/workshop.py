@@ -3,6 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from durable_ingest.ids import workflow_id
     from durable_ingest.models.ingestion import (
         IngestReport,
     )
@@ -16,10 +17,12 @@ with workflow.unsafe.imports_passed_through():
 
 
 async def _ingest(job: IngestionWorkflowInput) -> str:
+    request = request_of(job)
     report = await workflow.execute_child_workflow(
         INGEST_DOCUMENTS,
-        request_of(job),
-        id=f"{workflow.info().workflow_id}-documents",
+        request,
+        # As for jobs that clients start: one writer per index.
+        id=workflow_id(request.index.uri),
         result_type=IngestReport,
     )
     return summary_of(report)
