@@ -31,6 +31,7 @@ from durable_ingest.settings import WorkerSettings
 from durable_ingest.temporal.client import IngestHandle, start_ingest
 from durable_ingest.temporal.names import CANCEL, PAUSE, PROGRESS, RESUME
 from durable_ingest.temporal.worker import build_worker
+from tests.support.embeddings import running_service
 from tests.support.sites import Site
 
 HASHING = EmbedderSpec(kind="hashing", model="hashing", dimension=64)
@@ -283,6 +284,27 @@ async def test_hours_of_waiting_for_a_site_pass_in_no_time(
     assert 1 == waiting
     assert 2 == report.counts.added
     assert 4 == site.requests("/page")
+    assert timedelta(hours=6) <= report_length(report)
+
+
+async def test_a_retry_hours_later_passes_in_no_time(
+    client: Client,
+    working: Working,
+    queue: str,
+    documents: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An embedding service that asks for three hours, twice: the activity's own retries wait."""
+    spec = EmbedderSpec(kind="openai", model="text-embedding-3-small")
+    request = request_for(documents, tmp_path / "index", embedder=spec, bulk_size=9)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with running_service(away=2, retry_after=3 * 3600) as address:
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        async with working(request):
+            handle, _ = await start_ingest(client, request, task_queue=queue)
+            report = await asyncio.wait_for(handle.result(), 60)
+    assert 5 == report.counts.added
     assert timedelta(hours=6) <= report_length(report)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,12 +20,26 @@ def vector_of(text: str) -> list[float]:
 
 
 @contextmanager
-def running_service() -> Iterator[str]:
-    """The service in a thread; yields its base address."""
+def running_service(*, away: int = 0, retry_after: int = 0) -> Iterator[str]:
+    """The service in a thread; yields its base address.
+
+    Args:
+        away: How many requests are answered by 429 first.
+        retry_after: Seconds that those answers ask to wait.
+    """
+    refusals = deque(range(away))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
+            if refusals:
+                refusals.pop()
+                self.rfile.read(length)
+                self.send_response(429)
+                self.send_header("Retry-After", str(retry_after))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             texts = json.loads(self.rfile.read(length))["input"]
             texts = [texts] if isinstance(texts, str) else texts
             data = [{"index": n, "embedding": vector_of(text)} for n, text in enumerate(texts)]
