@@ -354,7 +354,9 @@ class IngestDocuments:
             )
             vectors = embedded.batch
         await workflow.wait_condition(
-            lambda: self._committed == ordinal or self._failure is not None
+            # An activity that was done already swallows the cancellation of its batch, whose
+            # turn would never come: the one before it may have been cancelled.
+            lambda: self._committed == ordinal or self._failure is not None or self._cancelled
         )
         if self._failure is not None or self._cancelled:
             return
