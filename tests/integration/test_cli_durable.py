@@ -247,15 +247,21 @@ def test_an_index_has_one_job_at_a_time(shell: Shell, folder: Path) -> None:
     assert (0, 1) == (code, json.loads(out)["counts"]["documents"]), err
 
 
-def test_a_running_job_is_paused_and_cancelled_from_outside(
+def test_a_running_job_is_paused_resumed_and_cancelled_from_outside(
     shell: Shell, folder: Path
 ) -> None:
+    # So many that the job cannot end between the commands that are sent to it.
+    for number in range(5 * DOCUMENTS):
+        (folder / "docs" / f"more-{number:04}.md").write_text(f"More of number {number}.\n")
     process = half_way(shell, folder)
     code, _, err = shell.call("pause", "--index", "i")
     assert 0 == code, err
     code, out, err = shell.call("status", "--index", "i", "--json")
     assert "paused" == json.loads(out)["job"]["progress"]["status"], err
-    # Cancelled while it is held: one that goes on might be finished first.
+    code, _, err = shell.call("resume", "--index", "i")
+    assert 0 == code, err
+    before = commits(folder)
+    wait_for(lambda: commits(folder) > before, process)
     code, _, err = shell.call("cancel", "--index", "i")
     assert 0 == code, err
     code, out, err = end_of(process)
